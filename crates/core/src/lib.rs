@@ -1,0 +1,1 @@
+//! The way from a target to a report.

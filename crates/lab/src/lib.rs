@@ -1,0 +1,1 @@
+//! A small real mail system that can be broken on purpose.

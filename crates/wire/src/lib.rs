@@ -1,0 +1,1 @@
+//! Mail protocols between bytes and meaning: no sockets, no clock of its own.
