@@ -1,0 +1,105 @@
+//! The verdict: the worst effective severity among the root causes that concern the target.
+
+use serde::{Deserialize, Serialize};
+
+use super::Judged;
+use crate::case::Case;
+use crate::catalogue::{Party, Severity};
+use crate::findings::{Check, State};
+
+/// What a run comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing, or advice only.
+    Healthy,
+    /// Mail arrives, and something may keep it from arriving.
+    AtRisk,
+    /// Mail arrives late, in part, or by one way of several.
+    Degraded,
+    /// Mail does not arrive.
+    Broken,
+    /// It could not be told.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The exit code, as monitoring plugins have them.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Healthy => 0,
+            Verdict::AtRisk | Verdict::Degraded => 1,
+            Verdict::Broken => 2,
+            Verdict::Inconclusive => 3,
+        }
+    }
+
+    /// The word for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Healthy => "healthy",
+            Verdict::AtRisk => "at-risk",
+            Verdict::Degraded => "degraded",
+            Verdict::Broken => "broken",
+            Verdict::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// The verdict over the root causes.
+pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdict {
+    let roots = || judged.iter().filter(|f| f.is_root());
+    let worst = roots().filter(|f| counts(case, f)).map(|f| f.effective).max();
+    match worst {
+        Some(Severity::Blocker) => return Verdict::Broken,
+        Some(Severity::Degraded) => return Verdict::Degraded,
+        Some(Severity::Risk) => return Verdict::AtRisk,
+        Some(Severity::Advice) | None => {}
+    }
+    // A fault of ours that kept something from being seen: not seen is not healthy.
+    let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective >= Severity::Degraded);
+    if (kept_us && checks.iter().any(|c| c.state.is_err())) || !saw_anything(checks) {
+        return Verdict::Inconclusive;
+    }
+    Verdict::Healthy
+}
+
+/// Whether the finding's party is one whose faults make the verdict.
+fn counts(case: &Case, judged: &Judged) -> bool {
+    match judged.finding.party {
+        Party::Target | Party::Path | Party::ThirdParty => true,
+        Party::Client => case.terms.credentials,
+        Party::Here => false,
+    }
+}
+
+/// Whether any check of a service came to an end: a run that reached nothing cannot call it healthy.
+fn saw_anything(checks: &[Check]) -> bool {
+    checks.iter().any(|c| {
+        matches!(c.state, Ok(State::Clear | State::Found)) && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))
+    })
+}
+
+/// The verdict and its first cause, in one sentence that a manager can read.
+pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> String {
+    let what = case
+        .target
+        .address
+        .as_deref()
+        .or(case.target.domain.as_deref())
+        .or(case.target.host.as_deref())
+        .unwrap_or(&case.target.input);
+    let first = judged
+        .iter()
+        .find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive))
+        .map(|f| f.finding.says.trim_end_matches('.').to_owned());
+    match (verdict, first) {
+        (Verdict::Healthy, None) => format!("Mail for {what} is received as it should be: no fault was found."),
+        (Verdict::Healthy, Some(says)) => format!("Mail for {what} is received as it should be; one piece of advice: {says}."),
+        (Verdict::AtRisk, Some(says)) => format!("Mail for {what} arrives, but is at risk: {says}."),
+        (Verdict::Degraded, Some(says)) => format!("Mail for {what} arrives with trouble: {says}."),
+        (Verdict::Broken, Some(says)) => format!("Mail for {what} does not arrive: {says}."),
+        (Verdict::Inconclusive, Some(says)) => format!("It could not be told whether mail for {what} arrives: {says}."),
+        (_, None) => format!("It could not be told whether mail for {what} arrives: nothing of it could be reached in the time given."),
+    }
+}

@@ -1,0 +1,21 @@
+//! The questions: what each probe keeps of the wire, and how that reads.
+//!
+//! This is where facts get their types. Nothing here does I/O, and nothing here judges.
+
+pub mod dns;
+pub mod tcp;
+
+use crate::case::{link_as, Graph, Observation, Question};
+
+/// What each known probe teaches about how subjects hang together; unknown probes teach nothing.
+pub(crate) fn link(observation: &Observation, graph: &mut Graph) {
+    type Link = fn(&Observation, &mut Graph);
+    const LINKS: &[(&str, Link)] = &[
+        (dns::Records::PROBE, link_as::<dns::Records>),
+        (dns::Addresses::PROBE, link_as::<dns::Addresses>),
+        (tcp::Connect::PROBE, link_as::<tcp::Connect>),
+    ];
+    if let Some((_, link)) = LINKS.iter().find(|(probe, _)| *probe == observation.probe) {
+        link(observation, graph);
+    }
+}

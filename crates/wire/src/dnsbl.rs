@@ -1,0 +1,105 @@
+//! Names in blacklist zones, and what their answers mean (RFC 5782).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The entry that every working list of IPv4 addresses has (RFC 5782 section 5).
+pub const TEST_LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The entry that no list may have.
+pub const TEST_UNLISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+
+/// The name under which a zone lists an address: octets or nibbles reversed, then the zone.
+pub fn query_name(address: IpAddr, zone: &str) -> String {
+    format!("{}.{}", crate::rdns::reversed(address), zone.trim_matches('.'))
+}
+
+/// Address and zone of a query name. Four labels that are octets are read as IPv4, thirty-two that are
+/// nibbles as IPv6.
+pub fn parse(name: &str) -> Option<(IpAddr, &str)> {
+    parse_v6(name).or_else(|| parse_v4(name))
+}
+
+fn parse_v4(name: &str) -> Option<(IpAddr, &str)> {
+    let mut octets = [0; 4];
+    let mut rest = name;
+    for octet in octets.iter_mut().rev() {
+        let (label, after) = rest.split_once('.')?;
+        let plain = !label.is_empty() && label.len() <= 3 && label.bytes().all(|b| b.is_ascii_digit());
+        *octet = plain.then(|| label.parse().ok()).flatten()?;
+        rest = after;
+    }
+    (!rest.is_empty()).then(|| (Ipv4Addr::from(octets).into(), rest))
+}
+
+fn parse_v6(name: &str) -> Option<(IpAddr, &str)> {
+    let mut bits: u128 = 0;
+    let mut rest = name;
+    for place in 0..32 {
+        let (label, after) = rest.split_once('.')?;
+        let nibble = (label.len() == 1).then(|| u128::from_str_radix(label, 16).ok()).flatten()?;
+        bits |= nibble << (place * 4);
+        rest = after;
+    }
+    (!rest.is_empty()).then(|| (Ipv6Addr::from(bits).into(), rest))
+}
+
+/// What the A record of an answer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The address is listed.
+    Listed,
+    /// It is listed as one that should not send directly (a policy list).
+    Policy,
+    /// The list refuses the resolver that asked: no statement about the address.
+    Refused,
+    /// Not in 127.0.0.0/8: no answer of a list at all, such as a parked zone's wildcard.
+    NotAList,
+}
+
+/// Reads the A record of an answer.
+pub fn meaning(answer: Ipv4Addr) -> Meaning {
+    match answer.octets() {
+        [127, 255, 255, _] => Meaning::Refused,
+        [127, 0, 0, 10 | 11] => Meaning::Policy,
+        [127, ..] => Meaning::Listed,
+        _ => Meaning::NotAList,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_as_in_rfc_5782() {
+        let v4: IpAddr = "192.0.2.99".parse().unwrap();
+        assert_eq!(query_name(v4, "bad.example.com"), "99.2.0.192.bad.example.com");
+        let v6: IpAddr = "2001:db8:1:2:3:4:567:89ab".parse().unwrap();
+        let name = "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ugly.example.com";
+        assert_eq!(query_name(v6, "ugly.example.com"), name);
+    }
+
+    #[test]
+    fn a_refusal_is_not_a_listing() {
+        assert_eq!(meaning("127.255.255.254".parse().unwrap()), Meaning::Refused);
+        assert_eq!(meaning("127.0.0.11".parse().unwrap()), Meaning::Policy);
+        assert_eq!(meaning("127.0.0.2".parse().unwrap()), Meaning::Listed);
+        assert_eq!(meaning("203.0.113.7".parse().unwrap()), Meaning::NotAList);
+    }
+
+    proptest! {
+        #[test]
+        fn names_come_back(v4 in any::<u32>(), v6 in any::<u128>()) {
+            for address in [IpAddr::from(Ipv4Addr::from(v4)), IpAddr::from(Ipv6Addr::from(v6))] {
+                let name = query_name(address, "dnsbl.example.net");
+                prop_assert_eq!(parse(&name), Some((address, "dnsbl.example.net")));
+            }
+        }
+
+        #[test]
+        fn any_name_can_be_read(name in ".{0,100}") {
+            let _ = parse(&name);
+        }
+    }
+}

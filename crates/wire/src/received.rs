@@ -1,0 +1,158 @@
+//! Received headers (RFC 5321 section 4.4) and the dates in them (RFC 5322 section 3.3).
+
+use serde::{Deserialize, Serialize};
+
+/// One hop, as its Received header tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The name or literal after `from`.
+    pub from: Option<String>,
+    /// The host after `by`.
+    pub by: Option<String>,
+    /// The protocol after `with`: `ESMTPS`, `LMTP` …
+    pub with: Option<String>,
+    /// The queue id after `id`.
+    pub id: Option<String>,
+    /// The recipient after `for`.
+    pub recipient: Option<String>,
+    /// The time, in seconds since 1970.
+    pub at: Option<i64>,
+}
+
+/// Reads the value of a Received header, unfolded or folded.
+pub fn parse(value: &str) -> Hop {
+    let (clauses, date) = match value.rsplit_once(';') {
+        Some((clauses, date)) => (clauses, Some(date)),
+        None => (value, None),
+    };
+    let mut hop = Hop { at: date.and_then(parse_date), ..Hop::default() };
+    let words = words_outside_comments(clauses);
+    for pair in words.windows(2) {
+        let [keyword, word] = pair else { continue };
+        let slot = match keyword.to_ascii_lowercase().as_str() {
+            "from" => &mut hop.from,
+            "by" => &mut hop.by,
+            "with" => &mut hop.with,
+            "id" => &mut hop.id,
+            "for" => &mut hop.recipient,
+            _ => continue,
+        };
+        if slot.is_none() {
+            *slot = Some(word.trim_matches(['<', '>', ';']).to_owned());
+        }
+    }
+    hop
+}
+
+/// The words of a header outside its comments, which may nest.
+fn words_outside_comments(text: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => plain.push(c),
+            _ => {}
+        }
+        if depth > 0 && !plain.ends_with(' ') {
+            plain.push(' ');
+        }
+    }
+    plain.split_whitespace().map(str::to_owned).collect()
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// A date of a mail header as seconds since 1970; the weekday and comments are not needed.
+pub fn parse_date(text: &str) -> Option<i64> {
+    let words = words_outside_comments(&text.replace(',', ", "));
+    let mut words = words.iter().map(|w| w.trim_end_matches(',')).filter(|w| !w.is_empty()).peekable();
+    if words.peek().is_some_and(|w| w.bytes().all(|b| b.is_ascii_alphabetic())) {
+        words.next();
+    }
+    let day: i64 = words.next()?.parse().ok()?;
+    let name = words.next()?.to_ascii_lowercase();
+    let month = 1 + i64::try_from(MONTHS.iter().position(|m| name.starts_with(m))?).ok()?;
+    let year: i64 = words.next()?.parse().ok()?;
+    // RFC 5322 section 4.3: years of two and three digits.
+    let year = match year {
+        0..=49 => year + 2000,
+        50..=999 => year + 1900,
+        _ => year,
+    };
+    let mut clock = words.next()?.split(':').map(|n| n.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next().flatten().unwrap_or(0));
+    let valid = (1..=31).contains(&day) && (1900..=9999).contains(&year) && (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
+    if !valid {
+        return None;
+    }
+    let offset = words.next().and_then(zone_seconds).unwrap_or(0);
+    Some(days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
+}
+
+fn zone_seconds(zone: &str) -> Option<i64> {
+    let named = |hours: i64| Some(hours * 3600);
+    match zone.to_ascii_uppercase().as_str() {
+        "UT" | "GMT" | "Z" | "UTC" => return Some(0),
+        "EST" | "CDT" => return named(-5),
+        "EDT" => return named(-4),
+        "CST" | "MDT" => return named(-6),
+        "MST" | "PDT" => return named(-7),
+        "PST" => return named(-8),
+        "CET" => return named(1),
+        "CEST" => return named(2),
+        _ => {}
+    }
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let digits: i64 = zone.strip_prefix(['+', '-']).filter(|d| d.len() == 4)?.parse().ok()?;
+    Some(sign * ((digits / 100) * 3600 + (digits % 100) * 60))
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar; months count from March, so that the leap day is last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hops_of_several_servers() {
+        let postfix = parse("from client.example.net (unknown [192.0.2.9])\r\n\tby mx.example.org (Postfix) with ESMTPS id 4F1X2Y\r\n\tfor <anna@example.org>; Tue, 24 Nov 2026 13:00:05 +0100 (CET)");
+        assert_eq!(postfix.from.as_deref(), Some("client.example.net"));
+        assert_eq!(postfix.by.as_deref(), Some("mx.example.org"));
+        assert_eq!((postfix.with.as_deref(), postfix.id.as_deref()), (Some("ESMTPS"), Some("4F1X2Y")));
+        assert_eq!(postfix.recipient.as_deref(), Some("anna@example.org"));
+        assert_eq!(postfix.at, Some(1_795_521_605));
+        let qmail = parse("(qmail 29052 invoked by uid 89); 19 Apr 2005 23:51:33 -0000");
+        assert_eq!(qmail.at, Some(1_113_954_693));
+    }
+
+    #[test]
+    fn dates_in_old_and_new_forms() {
+        assert_eq!(parse_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(parse_date("1 Jan 70 01:00 +0100"), Some(0));
+        assert_eq!(parse_date("Thu, 29 Feb 2024 12:00:00 EST"), Some(1_709_226_000));
+        assert_eq!(parse_date("yesterday"), None);
+        assert_eq!(parse_date("1 Jan 2024 25:00:00 +0000"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_can_be_read(text in ".{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_date_can_be_read(text in "[0-9A-Za-z:+, -]{0,60}") {
+            let _ = parse_date(&text);
+        }
+    }
+}
