@@ -1,1 +1,10 @@
-//! The way from a target to a report.
+//! The way from a target to a report: target → plan → probe → case → finding → diagnosis → report.
+//!
+//! Everything is an arrow to the right. A probe never judges, a rule does no I/O, a report decides nothing.
+
+pub mod case;
+pub mod catalogue;
+pub mod diagnosis;
+pub mod findings;
+pub mod questions;
+pub mod subject;

@@ -2,8 +2,12 @@
 //!
 //! This is where facts get their types. Nothing here does I/O, and nothing here judges.
 
+pub mod client;
 pub mod dns;
+pub mod mailbox;
+pub mod smtp;
 pub mod tcp;
+pub mod tls;
 
 use crate::case::{link_as, Graph, Observation, Question};
 
@@ -14,6 +18,7 @@ pub(crate) fn link(observation: &Observation, graph: &mut Graph) {
         (dns::Records::PROBE, link_as::<dns::Records>),
         (dns::Addresses::PROBE, link_as::<dns::Addresses>),
         (tcp::Connect::PROBE, link_as::<tcp::Connect>),
+        (tls::Handshake::PROBE, link_as::<tls::Handshake>),
     ];
     if let Some((_, link)) = LINKS.iter().find(|(probe, _)| *probe == observation.probe) {
         link(observation, graph);

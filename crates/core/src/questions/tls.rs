@@ -1,0 +1,236 @@
+//! The question how a service shakes hands, and with which certificates.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use maildoctor_wire::hello::HelloAnswer;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::smtp::Starttls;
+use super::tcp::Connect;
+use crate::case::{Case, Graph, Observation, Question, Why};
+use crate::subject::{Cert, Service, VantageId};
+
+/// The most certificates of a chain that are kept.
+pub const MAX_CHAIN: usize = 16;
+
+/// `tls.handshake/1`: the TLS handshake, after STARTTLS or at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshake;
+
+/// What came of the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum Shaken {
+    /// It was completed.
+    Done {
+        /// `TLS 1.2`, `TLS 1.3`.
+        version: String,
+        /// The cipher suite.
+        cipher: String,
+    },
+    /// It failed: an alert, garbage, or a disagreement.
+    Failed {
+        /// What failed, in words.
+        error: String,
+        /// What our own hello, which offers everything from SSLv3 on, was answered; absent where it
+        /// was not sent or nothing came.
+        hello: Option<HelloAnswer>,
+    },
+    /// No answer within the limit.
+    Stalled {
+        /// How long was waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The peer speaks plain SMTP where TLS was expected.
+    PlainText {
+        /// What it said.
+        said: String,
+    },
+}
+
+/// Whether the chain leads to a root that is trusted here; dates and names left aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "trust", rename_all = "kebab-case")]
+pub enum Trust {
+    /// It does.
+    Anchored,
+    /// The leaf is its own issuer.
+    SelfSigned,
+    /// The leaf was sent alone, and its issuer is unknown here.
+    IssuerMissing {
+        /// The issuer's name.
+        issuer: String,
+    },
+    /// The chain is whole, and its root unknown here.
+    UnknownRoot {
+        /// The root's name.
+        root: String,
+    },
+    /// Something else is wrong with it: a signature, a constraint, a purpose.
+    Unusable {
+        /// What, in words.
+        error: String,
+    },
+}
+
+/// The wire facts of a handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsWire {
+    /// The name that was asked for (SNI), and that the certificate should carry.
+    pub server_name: Option<String>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub shaken: Shaken,
+    /// The certificates as sent, DER in base64, the leaf first.
+    pub chain: Vec<String>,
+    /// Whether the chain is trusted here.
+    #[serde(flatten)]
+    pub trust: Option<Trust>,
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of the DER, in hexadecimal.
+    pub fingerprint: String,
+    /// The subject's name.
+    pub subject: String,
+    /// The issuer's name.
+    pub issuer: String,
+    /// DNS names and addresses it is for.
+    pub names: Vec<String>,
+    /// Valid from.
+    pub not_before: Timestamp,
+    /// Valid until.
+    pub not_after: Timestamp,
+}
+
+/// A handshake as it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsView {
+    /// The wire facts.
+    pub wire: TlsWire,
+    /// The certificates that could be read, the leaf first.
+    pub chain: Vec<Certificate>,
+}
+
+impl Certificate {
+    /// Reads a DER certificate.
+    pub fn of(der: &[u8]) -> Option<Self> {
+        let (_, x509) = X509Certificate::from_der(der).ok()?;
+        let mut names: Vec<String> = Vec::new();
+        if let Ok(Some(san)) = x509.subject_alternative_name() {
+            for name in &san.value.general_names {
+                match name {
+                    GeneralName::DNSName(dns) => names.push((*dns).to_owned()),
+                    GeneralName::IPAddress(octets) => names.extend(address(octets)),
+                    _ => {}
+                }
+            }
+        }
+        let time = |t: x509_parser::time::ASN1Time| Timestamp::from_second(t.timestamp()).ok();
+        Some(Self {
+            fingerprint: fingerprint(der),
+            subject: x509.subject().to_string(),
+            issuer: x509.issuer().to_string(),
+            names,
+            not_before: time(x509.validity().not_before)?,
+            not_after: time(x509.validity().not_after)?,
+        })
+    }
+
+    /// Whether it is for a name or an address (RFC 6125 section 6.4: a wildcard stands for one whole
+    /// label at the left).
+    pub fn is_for(&self, name: &str) -> bool {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        self.names.iter().any(|held| {
+            let held = held.trim_end_matches('.').to_ascii_lowercase();
+            match held.strip_prefix("*.") {
+                Some(parent) => name.split_once('.').is_some_and(|(first, rest)| !first.is_empty() && rest == parent && parent.contains('.')),
+                None => held == name,
+            }
+        })
+    }
+}
+
+fn address(octets: &[u8]) -> Option<String> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(|o| std::net::Ipv4Addr::from(o).to_string()),
+        16 => <[u8; 16]>::try_from(octets).ok().map(|o| std::net::Ipv6Addr::from(o).to_string()),
+        _ => None,
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn fingerprint(der: &[u8]) -> String {
+    Sha256::digest(der).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+impl TlsView {
+    /// `Some` where the handshake was completed.
+    pub fn done(&self) -> Option<()> {
+        matches!(self.wire.shaken, Shaken::Done { .. }).then_some(())
+    }
+
+    /// The server's own certificate.
+    pub fn leaf(&self) -> Option<&Certificate> {
+        self.chain.first()
+    }
+
+    /// Whether a client that verifies would go on: trusted, in its dates at `now`, and for the name.
+    pub fn verified(&self, now: Timestamp) -> bool {
+        let named = |leaf: &Certificate| self.wire.server_name.as_deref().is_some_and(|n| leaf.is_for(n));
+        let dated = |c: &Certificate| c.not_before <= now && now <= c.not_after;
+        self.done().is_some() && self.wire.trust == Some(Trust::Anchored) && self.leaf().is_some_and(|leaf| named(leaf) && dated(leaf))
+    }
+}
+
+impl Question for Handshake {
+    const PROBE: &'static str = "tls.handshake/1";
+    type On = Service;
+    type Wire = TlsWire;
+    type View = TlsView;
+
+    fn read(wire: TlsWire) -> Option<TlsView> {
+        let chain = wire.chain.iter().filter_map(|der| STANDARD.decode(der).ok()).filter_map(|der| Certificate::of(&der)).collect();
+        Some(TlsView { wire, chain })
+    }
+
+    fn needs(&self, case: &Case, on: &Service, from: &VantageId) -> Result<(), Why> {
+        let connect = case.ask(&Connect, on, from)?;
+        connect.need(|c| c.open())?;
+        if connect.role.implicit_tls() || !connect.role.speaks_smtp() {
+            return Ok(());
+        }
+        case.ask(&Starttls, on, from)?.need(|s| s.reply().filter(|r| r.code == 220)).map(|_| ())
+    }
+
+    fn link(observation: &Observation, view: &TlsView, graph: &mut Graph) {
+        if let (Some(service), Some(leaf)) = (crate::case::subject_of::<Service>(observation), view.leaf()) {
+            graph.leans(service, &Cert(leaf.fingerprint.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_stands_for_one_label() {
+        let cert = Certificate {
+            fingerprint: String::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            names: vec!["*.example.org".into(), "192.0.2.1".into()],
+            not_before: Timestamp::UNIX_EPOCH,
+            not_after: Timestamp::UNIX_EPOCH,
+        };
+        assert!(cert.is_for("MX.example.org.") && cert.is_for("192.0.2.1"));
+        assert!(!cert.is_for("a.b.example.org") && !cert.is_for("example.org"));
+    }
+}
