@@ -6,5 +6,8 @@ pub mod case;
 pub mod catalogue;
 pub mod diagnosis;
 pub mod findings;
+pub mod options;
 pub mod questions;
 pub mod subject;
+pub mod target;
+pub mod vantage;

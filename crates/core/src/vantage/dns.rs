@@ -1,0 +1,274 @@
+//! Asking a DNS server from a vantage: UDP with retries, TCP where the answer was truncated.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{Name, RData, RecordType as WireType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::time::{timeout, timeout_at};
+
+use super::{Vantage, Way};
+use crate::case::millis;
+use crate::questions::dns::{Attempt, Data, DnsResult, DnsWire, ExtendedError, Record, RecordType, Transport};
+
+/// How long a lookup may take in all.
+pub const DNS_LIMIT: Duration = Duration::from_secs(10);
+
+/// When the question is sent again, since the lookup began.
+pub const RETRY_AT: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
+
+/// The datagram size that we say we take (DNS flag day 2020).
+const UDP_PAYLOAD: u16 = 1232;
+
+/// The most records of a section that are kept.
+const MAX_RECORDS: usize = 512;
+
+impl Vantage {
+    /// Asks a server for the records of a name, within `limit`.
+    pub async fn lookup(&self, server: SocketAddr, name: &str, rtype: RecordType, recursion: bool, limit: Duration) -> DnsWire {
+        let began = Instant::now();
+        let mut attempts = Vec::new();
+        let Some(question) = Question::new(name, rtype, recursion) else {
+            let result = DnsResult::Garbage { flaw: "the name cannot be put into a question".to_owned() };
+            return DnsWire { name: name.to_owned(), server, attempts, result };
+        };
+        let result = match self.way {
+            Way::Direct { bind } => match ask_udp(server, bind, &question, limit, began, &mut attempts).await {
+                Err(Retry::OverTcp) => self.ask_tcp(server, &question, limit, began, &mut attempts).await.unwrap_or_else(|tcp| DnsResult::Truncated { tcp }),
+                Err(Retry::GivenUp(result)) | Ok(result) => result,
+            },
+            Way::Socks5 { .. } => match self.ask_tcp(server, &question, limit, began, &mut attempts).await {
+                Ok(result) => result,
+                Err(error) if began.elapsed() >= limit => {
+                    let _ = error;
+                    DnsResult::Silent { waited_ms: millis(began.elapsed()) }
+                }
+                Err(error) => DnsResult::Unreachable { error },
+            },
+        };
+        DnsWire { name: name.trim_end_matches('.').to_owned(), server, attempts, result }
+    }
+
+    /// One question over TCP (RFC 7766).
+    async fn ask_tcp(&self, server: SocketAddr, question: &Question, limit: Duration, began: Instant, attempts: &mut Vec<Attempt>) -> Result<DnsResult, String> {
+        let at = began.elapsed();
+        let left = limit.saturating_sub(at).max(Duration::from_millis(1));
+        let exchange = async {
+            let mut connection = self.connect(server, left).await.map_err(|opened| match opened {
+                crate::questions::tcp::Opened::Refused => "refused".to_owned(),
+                crate::questions::tcp::Opened::TimedOut => "timeout".to_owned(),
+                other => format!("{other:?}"),
+            })?;
+            let length = u16::try_from(question.octets.len()).map_err(|e| e.to_string())?;
+            let framed = [&length.to_be_bytes(), question.octets.as_slice()].concat();
+            connection.stream.write_all(&framed).await.map_err(|e| e.to_string())?;
+            let length = connection.stream.read_u16().await.map_err(|e| e.to_string())?;
+            let mut octets = vec![0; usize::from(length)];
+            connection.stream.read_exact(&mut octets).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>(octets)
+        };
+        let outcome = timeout(left, exchange).await.unwrap_or_else(|_| Err("timeout".to_owned()));
+        let end = match &outcome {
+            Ok(_) => "answer".to_owned(),
+            Err(error) => error.clone(),
+        };
+        attempts.push(Attempt { transport: Transport::Tcp, at_ms: millis(at), took_ms: millis(began.elapsed() - at), end });
+        Ok(match question.read(&outcome?) {
+            Ok(message) => answered(&message),
+            Err(flaw) => DnsResult::Garbage { flaw },
+        })
+    }
+}
+
+struct Question {
+    id: u16,
+    name: Name,
+    rtype: WireType,
+    octets: Vec<u8>,
+}
+
+impl Question {
+    fn new(name: &str, rtype: RecordType, recursion: bool) -> Option<Self> {
+        let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).ok()?;
+        let rtype = wire_type(rtype);
+        let mut message = Message::query();
+        message.metadata.recursion_desired = recursion;
+        // Asks the resolver to say in AD what it validated (RFC 6840 section 5.7).
+        message.metadata.authentic_data = true;
+        message.add_query(Query::query(name.clone(), rtype));
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD);
+        message.set_edns(edns);
+        Some(Self { id: message.metadata.id, name, rtype, octets: message.to_vec().ok()? })
+    }
+
+    /// The message, where it answers this question.
+    fn read(&self, octets: &[u8]) -> Result<Message, String> {
+        let message = Message::from_vec(octets).map_err(|e| format!("no DNS message: {e}"))?;
+        let fits = |q: &Query| *q.name() == self.name && q.query_type() == self.rtype;
+        if message.metadata.id != self.id {
+            Err("another id than the question's".to_owned())
+        } else if message.metadata.message_type != MessageType::Response || message.metadata.op_code != OpCode::Query {
+            Err("not a response to a query".to_owned())
+        } else if !message.queries.is_empty() && !message.queries.iter().any(fits) {
+            Err("it answers another question".to_owned())
+        } else {
+            Ok(message)
+        }
+    }
+}
+
+enum Retry {
+    OverTcp,
+    GivenUp(DnsResult),
+}
+
+async fn ask_udp(
+    server: SocketAddr,
+    bind: Option<std::net::IpAddr>,
+    question: &Question,
+    limit: Duration,
+    began: Instant,
+    attempts: &mut Vec<Attempt>,
+) -> Result<DnsResult, Retry> {
+    let unreachable = |e: std::io::Error| Retry::GivenUp(DnsResult::Unreachable { error: e.to_string() });
+    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let from = bind.filter(|ip| ip.is_ipv4() == server.is_ipv4()).map_or(any, |ip| SocketAddr::new(ip, 0));
+    let socket = UdpSocket::bind(from).await.map_err(unreachable)?;
+    socket.connect(server).await.map_err(unreachable)?;
+    let start = tokio::time::Instant::now();
+    let sends = [Duration::ZERO, RETRY_AT[0], RETRY_AT[1]];
+    let mut flaw = None;
+    let mut error = None;
+    for (turn, &at) in sends.iter().enumerate() {
+        if at >= limit {
+            break;
+        }
+        let until = sends.get(turn + 1).copied().unwrap_or(limit).min(limit);
+        let sent_ms = millis(began.elapsed());
+        let mut attempt = Attempt { transport: Transport::Udp, at_ms: sent_ms, took_ms: 0, end: "timeout".to_owned() };
+        if let Err(e) = socket.send(&question.octets).await {
+            attempt.end = "unreachable".to_owned();
+            error = Some(e);
+        }
+        let mut buffer = [0_u8; 4096];
+        // Wrong answers are passed over until the time for this try is up: the right one may follow.
+        loop {
+            let received = timeout_at(start + until, socket.recv(&mut buffer)).await;
+            attempt.took_ms = millis(began.elapsed()).saturating_sub(sent_ms);
+            match received {
+                Err(_) => break,
+                Ok(Err(e)) => {
+                    attempt.end = if e.kind() == std::io::ErrorKind::ConnectionRefused { "refused" } else { "unreachable" }.to_owned();
+                    error = Some(e);
+                    tokio::time::sleep_until((start + until).min(start + began.elapsed() + Duration::from_millis(200))).await;
+                    break;
+                }
+                Ok(Ok(length)) => match question.read(buffer.get(..length).unwrap_or_default()) {
+                    Ok(message) => {
+                        attempt.end = if message.metadata.truncation { "truncated" } else { "answer" }.to_owned();
+                        attempts.push(attempt);
+                        return if message.metadata.truncation { Err(Retry::OverTcp) } else { Ok(answered(&message)) };
+                    }
+                    Err(wrong) => {
+                        attempt.end = format!("garbage: {wrong}");
+                        flaw = Some(wrong);
+                    }
+                },
+            }
+        }
+        let refused = error.is_some();
+        attempts.push(attempt);
+        if refused && turn > 0 {
+            break;
+        }
+    }
+    Err(Retry::GivenUp(match (flaw, error) {
+        (Some(flaw), _) => DnsResult::Garbage { flaw },
+        (None, Some(error)) => DnsResult::Unreachable { error: error.to_string() },
+        (None, None) => DnsResult::Silent { waited_ms: millis(began.elapsed()) },
+    }))
+}
+
+fn answered(message: &Message) -> DnsResult {
+    let records = |section: &[hickory_proto::rr::Record]| section.iter().take(MAX_RECORDS).map(record).collect();
+    DnsResult::Answered {
+        rcode: rcode_name(message.metadata.response_code),
+        aa: message.metadata.authoritative,
+        ad: message.metadata.authentic_data,
+        ra: message.metadata.recursion_available,
+        answers: records(&message.answers),
+        authority: records(&message.authorities),
+        ede: message.edns.as_ref().map(extended_errors).unwrap_or_default(),
+    }
+}
+
+fn extended_errors(edns: &Edns) -> Vec<ExtendedError> {
+    edns.options()
+        .as_ref()
+        .iter()
+        .filter_map(|(code, option)| match (u16::from(*code), option) {
+            (15, EdnsOption::Unknown(_, data)) => {
+                let (code, text) = data.split_at_checked(2)?;
+                Some(ExtendedError { code: u16::from_be_bytes(code.try_into().ok()?), text: maildoctor_wire::octets::escape(text) })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn rcode_name(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::NoError => "NOERROR".to_owned(),
+        ResponseCode::FormErr => "FORMERR".to_owned(),
+        ResponseCode::ServFail => "SERVFAIL".to_owned(),
+        ResponseCode::NXDomain => "NXDOMAIN".to_owned(),
+        ResponseCode::NotImp => "NOTIMP".to_owned(),
+        ResponseCode::Refused => "REFUSED".to_owned(),
+        other => format!("RCODE{}", u16::from(other)),
+    }
+}
+
+fn wire_type(rtype: RecordType) -> WireType {
+    match rtype {
+        RecordType::A => WireType::A,
+        RecordType::Aaaa => WireType::AAAA,
+        RecordType::Mx => WireType::MX,
+        RecordType::Ns => WireType::NS,
+        RecordType::Soa => WireType::SOA,
+        RecordType::Txt => WireType::TXT,
+        RecordType::Srv => WireType::SRV,
+        RecordType::Ptr => WireType::PTR,
+        RecordType::Tlsa => WireType::TLSA,
+    }
+}
+
+fn text(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_owned()
+}
+
+fn record(record: &hickory_proto::rr::Record) -> Record {
+    let data = match &record.data {
+        RData::A(a) => Data::A { address: a.0 },
+        RData::AAAA(a) => Data::Aaaa { address: a.0 },
+        RData::MX(mx) => Data::Mx { preference: mx.preference, exchange: text(&mx.exchange) },
+        RData::NS(ns) => Data::Ns { host: text(&ns.0) },
+        RData::CNAME(c) => Data::Cname { target: text(&c.0) },
+        RData::PTR(p) => Data::Ptr { name: text(&p.0) },
+        RData::SOA(soa) => Data::Soa { primary: text(&soa.mname), serial: soa.serial, minimum: soa.minimum },
+        RData::TXT(txt) => Data::Txt { text: maildoctor_wire::octets::escape(&txt.txt_data.concat()) },
+        RData::SRV(srv) => Data::Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target: text(&srv.target) },
+        RData::TLSA(tlsa) => Data::Tlsa {
+            usage: u8::from(tlsa.cert_usage),
+            selector: u8::from(tlsa.selector),
+            matching: u8::from(tlsa.matching),
+            data: tlsa.cert_data.iter().map(|b| format!("{b:02x}")).collect(),
+        },
+        other => Data::Other { number: u16::from(other.record_type()) },
+    };
+    Record { name: text(&record.name), ttl: record.ttl, data }
+}
+

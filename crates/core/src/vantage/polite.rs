@@ -1,0 +1,58 @@
+//! How many connections at once a peer has to bear from us.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections at once to one address and port.
+pub const MAX_PER_SERVICE: usize = 2;
+
+/// Connections at once to one address.
+pub const MAX_PER_ADDRESS: usize = 6;
+
+/// The count of connections that stand.
+#[derive(Default)]
+pub struct Polite {
+    services: Mutex<HashMap<SocketAddr, Arc<Semaphore>>>,
+    addresses: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+}
+
+/// The right to one connection.
+pub struct Permit {
+    _service: Option<OwnedSemaphorePermit>,
+    _address: Option<OwnedSemaphorePermit>,
+}
+
+impl Polite {
+    /// Waits until another connection is within the limits.
+    pub async fn permit(&self, to: SocketAddr) -> Permit {
+        let service = slot(&self.services, to, MAX_PER_SERVICE);
+        let address = slot(&self.addresses, to.ip(), MAX_PER_ADDRESS);
+        // A semaphore that is never closed always gives its permit in the end.
+        Permit { _service: service.acquire_owned().await.ok(), _address: address.acquire_owned().await.ok() }
+    }
+}
+
+fn slot<K: std::hash::Hash + Eq>(slots: &Mutex<HashMap<K, Arc<Semaphore>>>, key: K, limit: usize) -> Arc<Semaphore> {
+    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+    slots.entry(key).or_insert_with(|| Arc::new(Semaphore::new(limit))).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_third_connection_waits_for_one_of_two() {
+        let polite = Polite::default();
+        let to: SocketAddr = "192.0.2.1:25".parse().unwrap();
+        let one = polite.permit(to).await;
+        let _two = polite.permit(to).await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(to)).await.is_err());
+        drop(one);
+        assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(to)).await.is_ok());
+    }
+}
