@@ -1,0 +1,165 @@
+//! What all probes of a run share: options, recorder, vantage, trust, deadline and the AUTH budget.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::tls::Trusted;
+use crate::case::{ObsId, Question, Recorder};
+use crate::options::Options;
+use crate::questions::dns::{DnsWire, RecordType, ReverseNames, Via};
+use crate::subject::Addr;
+use crate::vantage::{Vantage, DNS_LIMIT};
+
+/// AUTH exchanges that a server may reject in one run, over all ports, hosts and vantages.
+pub const MAX_REJECTED_AUTH: usize = 2;
+
+/// How long our EHLO name is looked up before an address literal has to do.
+const HELO_LOOKUP: Duration = Duration::from_secs(3);
+
+/// Kept back from the deadline, so that what is still waited for can be written down.
+const RESERVE: Duration = Duration::from_millis(250);
+
+/// The count of rejected AUTH exchanges of the whole run.
+#[derive(Debug, Default)]
+pub struct AuthBudget(AtomicUsize);
+
+impl AuthBudget {
+    /// Whether another try may be made.
+    pub fn left(&self) -> bool {
+        self.0.load(Ordering::SeqCst) < MAX_REJECTED_AUTH
+    }
+
+    /// Notes a rejection.
+    pub fn rejected(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether the credentials were refused: nobody tries them again.
+    pub fn spent(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// What the probes of one vantage share.
+pub struct Context {
+    /// The options of the run.
+    pub options: Arc<Options>,
+    /// Where observations go.
+    pub recorder: Recorder,
+    /// The place we look from.
+    pub vantage: Vantage,
+    /// The roots we trust.
+    pub trusted: Arc<Trusted>,
+    /// When the run ends.
+    pub deadline: Instant,
+    /// The AUTH budget, shared by all vantages.
+    pub budget: Arc<AuthBudget>,
+    names: Mutex<HashMap<IpAddr, Arc<OnceCell<String>>>>,
+}
+
+impl Context {
+    /// A context for one vantage.
+    pub fn new(options: Arc<Options>, recorder: Recorder, vantage: Vantage, trusted: Arc<Trusted>, deadline: Instant, budget: Arc<AuthBudget>) -> Self {
+        Self { options, recorder, vantage, trusted, deadline, budget, names: Mutex::default() }
+    }
+
+    /// What is left of the run.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).saturating_sub(RESERVE)
+    }
+
+    /// The bound of one step: `--timeout`, or what is left of the run.
+    pub fn limit(&self) -> Duration {
+        self.options.timeout.min(self.left())
+    }
+
+    /// Does something and gives when it began and how long it took, for the record.
+    pub async fn timed<T>(&self, work: impl Future<Output = T>) -> (T, (Duration, Duration)) {
+        let at = self.recorder.now();
+        let out = work.await;
+        (out, (at, self.recorder.now() - at))
+    }
+
+    /// Writes down an answer.
+    pub fn record<Q: Question>(&self, question: &Q, on: &Q::On, times: (Duration, Duration), wire: &Q::Wire) -> Option<ObsId> {
+        self.recorder.record(question, on, &self.vantage.id, times, wire)
+    }
+
+    /// The server behind a way to ask the DNS.
+    pub fn server(&self, via: Via) -> SocketAddr {
+        match via {
+            Via::Own => self.vantage.resolver,
+            Via::Foreign(addr) | Via::Authoritative(addr) => addr,
+        }
+    }
+
+    /// Looks a name up and writes the answer down as one to `question`.
+    pub async fn lookup<Q: Question<Wire = DnsWire>>(&self, question: &Q, on: &Q::On, via: Via, name: &str, rtype: RecordType) -> DnsWire {
+        let recursion = !matches!(via, Via::Authoritative(_));
+        let limit = DNS_LIMIT.min(self.left());
+        let _step = self.recorder.step(format!("{name} {} from {}", type_name(rtype), self.server(via)));
+        let (wire, times) = self.timed(self.vantage.lookup(self.server(via), name, rtype, recursion, limit)).await;
+        self.record(question, on, times, &wire);
+        wire
+    }
+
+    /// Our EHLO name for connections from a source address: as given, or the reverse name where it
+    /// confirms, or an address literal. It is looked up once for each address.
+    pub async fn helo(&self, source: Option<SocketAddr>) -> String {
+        if let Some(given) = &self.options.helo {
+            return given.clone();
+        }
+        let Some(source) = source.map(|s| s.ip()) else {
+            return "[127.0.0.1]".to_owned();
+        };
+        let cell = {
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.entry(source).or_default().clone()
+        };
+        cell.get_or_init(|| async {
+            let named = tokio::time::timeout(HELO_LOOKUP, self.confirmed_name(source)).await;
+            named.ok().flatten().unwrap_or_else(|| literal(source))
+        })
+        .await
+        .clone()
+    }
+
+    async fn confirmed_name(&self, source: IpAddr) -> Option<String> {
+        let ptr_name = maildoctor_wire::rdns::ptr_name(source);
+        let via = Via::Own;
+        let answer = self.lookup(&ReverseNames { via }, &Addr(source), via, &ptr_name, RecordType::Ptr).await;
+        let view = crate::questions::dns::Dns { wire: answer };
+        let name = view.definite()?.names().first().map(|n| (*n).to_owned())?;
+        let addresses = super::dns::addresses(self, &name, via).await;
+        addresses.contains(&source).then_some(name)
+    }
+}
+
+/// An address literal (RFC 5321 section 4.1.3).
+fn literal(source: IpAddr) -> String {
+    match source {
+        IpAddr::V4(v4) => format!("[{v4}]"),
+        IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
+    }
+}
+
+fn type_name(rtype: RecordType) -> &'static str {
+    match rtype {
+        RecordType::A => "A",
+        RecordType::Aaaa => "AAAA",
+        RecordType::Mx => "MX",
+        RecordType::Ns => "NS",
+        RecordType::Soa => "SOA",
+        RecordType::Txt => "TXT",
+        RecordType::Srv => "SRV",
+        RecordType::Ptr => "PTR",
+        RecordType::Tlsa => "TLSA",
+    }
+}

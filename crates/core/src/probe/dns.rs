@@ -1,0 +1,136 @@
+//! What is asked of the DNS: the domain's records, the addresses of its hosts, reverse names, blacklists.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use futures::future::{join, join_all};
+use maildoctor_wire::{dnsbl, rdns};
+
+use super::Context;
+use crate::questions::dns::{Addresses, Dns, ListEntry, RecordType, Records, ReverseNames, Via};
+use crate::subject::{Addr, Domain, Host, Zone};
+
+/// The most MX hosts whose addresses are asked for; RFC 5321 knows no limit, and hostile zones no shame.
+pub const MAX_MX_HOSTS: usize = 20;
+
+/// The most addresses of one host that are tried.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// A host that takes mail for the domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchanger {
+    /// Its preference; `None` for the implicit MX.
+    pub preference: Option<u16>,
+    /// Its name.
+    pub host: String,
+}
+
+/// The exchangers of a domain as one server sees them; the domain itself where it has no MX (RFC 5321
+/// section 5.1). Empty for a null MX, or where nothing usable was answered.
+pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchanger> {
+    let question = Records { rtype: RecordType::Mx, via };
+    let wire = context.lookup(&question, &Domain::new(domain), via, domain, RecordType::Mx).await;
+    let view = Dns { wire };
+    let Some(answer) = view.definite() else { return Vec::new() };
+    let mut found: Vec<Exchanger> = Vec::new();
+    for (preference, host) in answer.mx() {
+        let host = Host::new(host).as_str().to_owned();
+        if !host.is_empty() && !found.iter().any(|e| e.host == host) {
+            found.push(Exchanger { preference: Some(preference), host });
+        }
+    }
+    if answer.mx().is_empty() && !answer.nxdomain {
+        found.push(Exchanger { preference: None, host: domain.to_owned() });
+    }
+    found.truncate(MAX_MX_HOSTS);
+    found
+}
+
+/// The other records of the domain, for the report and for rules that compare resolvers.
+pub async fn other_records(context: &Context, domain: &str, via: Via) {
+    let types = [RecordType::A, RecordType::Aaaa, RecordType::Ns, RecordType::Soa, RecordType::Txt];
+    let on = Domain::new(domain);
+    join_all(types.map(|rtype| {
+        let on = &on;
+        async move { context.lookup(&Records { rtype, via }, on, via, domain, rtype).await }
+    }))
+    .await;
+}
+
+/// Both families of a host's addresses.
+pub async fn addresses(context: &Context, host: &str, via: Via) -> Vec<IpAddr> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        // An MX that holds an address is a fault, and still shows where the mail was meant to go.
+        return vec![ip];
+    }
+    let on = Host::new(host);
+    let ask = |rtype| {
+        let on = &on;
+        async move { context.lookup(&Addresses { rtype, via }, on, via, host, rtype).await }
+    };
+    let (v4, v6) = join(ask(RecordType::A), ask(RecordType::Aaaa)).await;
+    let mut found: Vec<IpAddr> = Vec::new();
+    for wire in [v4, v6] {
+        let view = Dns { wire };
+        found.extend(view.definite().map(|a| a.addresses()).unwrap_or_default().into_iter().take(MAX_ADDRESSES));
+    }
+    found
+}
+
+/// The reverse name of an address, and whether it leads back.
+pub async fn reverse(context: &Context, address: IpAddr) {
+    let via = Via::Own;
+    let name = rdns::ptr_name(address);
+    let wire = context.lookup(&ReverseNames { via }, &Addr(address), via, &name, RecordType::Ptr).await;
+    let view = Dns { wire };
+    let names: Vec<String> = view.definite().map(|a| a.names().into_iter().take(4).map(str::to_owned).collect()).unwrap_or_default();
+    join_all(names.iter().map(|name| addresses(context, name, via))).await;
+}
+
+/// The hosts that SRV records name for submission (RFC 6186, RFC 8314).
+pub async fn submission_srv(context: &Context, domain: &str) -> Vec<(String, u16, bool)> {
+    use crate::questions::dns::Data;
+    let via = Via::Own;
+    let ask = |label: &'static str, implicit: bool| async move {
+        let name = format!("{label}._tcp.{domain}");
+        let question = Records { rtype: RecordType::Srv, via };
+        let wire = context.lookup(&question, &Domain::new(&name), via, &name, RecordType::Srv).await;
+        let view = Dns { wire };
+        let answer = view.definite();
+        let records = answer.map(|a| a.answers).unwrap_or_default().iter();
+        records
+            .filter_map(|r| match &r.data {
+                Data::Srv { port, target, .. } if !target.is_empty() => Some((target.clone(), *port, implicit)),
+                _ => None,
+            })
+            .take(4)
+            .collect::<Vec<_>>()
+    };
+    let (starttls, implicit) = join(ask("_submission", false), ask("_submissions", true)).await;
+    [starttls, implicit].concat()
+}
+
+/// Asks a blacklist for addresses and for its test entries (RFC 5782 section 5), with the reasons of
+/// what is listed.
+pub async fn blacklist(context: &Context, zone: &str, under_test: &[IpAddr]) {
+    let via = Via::Own;
+    let on = Zone::new(zone);
+    let mut addresses: Vec<IpAddr> = under_test.to_vec();
+    addresses.extend([dnsbl::TEST_LISTED, dnsbl::TEST_UNLISTED].map(IpAddr::from));
+    addresses.sort();
+    addresses.dedup();
+    join_all(addresses.into_iter().map(|address| {
+        let on = &on;
+        async move {
+            let name = dnsbl::query_name(address, zone);
+            let question = ListEntry { address, rtype: RecordType::A, via };
+            let wire = context.lookup(&question, on, via, &name, RecordType::A).await;
+            let view = Dns { wire };
+            let listed = view.definite().is_some_and(|a| !a.addresses().is_empty());
+            if listed && address != IpAddr::from(Ipv4Addr::new(127, 0, 0, 2)) {
+                let question = ListEntry { address, rtype: RecordType::Txt, via };
+                context.lookup(&question, on, via, &name, RecordType::Txt).await;
+            }
+        }
+    }))
+    .await;
+}

@@ -1,0 +1,126 @@
+//! The envelope, never past RCPT: who may write to whom. Each recipient has a transaction of its own.
+
+use std::time::Duration;
+
+use maildoctor_wire::dialogue::{Command, Exchange};
+
+use super::session::{Session, Way};
+use super::Context;
+use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, StepWire, Vrfy};
+use crate::subject::Service;
+
+/// What is tried in one session.
+pub struct Envelope {
+    /// The address under test.
+    pub target: Option<String>,
+    /// The domain under test.
+    pub domain: Option<String>,
+    /// The sender that is not the null sender.
+    pub sender: String,
+    /// The outside recipient of the relay test.
+    pub relay: Option<String>,
+    /// A local part that cannot exist.
+    pub nobody: String,
+    /// After AUTH, or as a stranger.
+    pub authenticated: bool,
+}
+
+/// What the caller wants to know of it at once.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The address under test was accepted.
+    pub accepted: bool,
+}
+
+impl Envelope {
+    /// Tries the envelope of a stranger on a mail exchanger.
+    pub async fn as_stranger(&self, context: &Context, way: &Way, session: &mut Session) -> Outcome {
+        let mut out = Outcome::default();
+        let tries = [
+            (Recipient::Target, self.target.clone()),
+            (Recipient::Random, self.domain.as_ref().map(|d| format!("{}@{d}", self.nobody))),
+            (Recipient::Postmaster, self.domain.as_ref().map(|d| format!("postmaster@{d}"))),
+        ];
+        let mut null_taken = true;
+        for (recipient, address) in tries {
+            let Some(address) = address.filter(|_| context.options.wants("envelope")) else { continue };
+            let mut accepted = false;
+            if null_taken {
+                let tried = self.transaction(context, way, session, (Sender::Null, recipient), &address).await;
+                let Some((mail, rcpt)) = tried else { return out };
+                null_taken = mail;
+                accepted = rcpt;
+            }
+            // A server that takes no bounces may take the rest.
+            if !null_taken {
+                let Some((_, rcpt)) = self.transaction(context, way, session, (Sender::Given, recipient), &address).await else { return out };
+                accepted = rcpt;
+            }
+            out.accepted |= accepted && recipient == Recipient::Target;
+        }
+        if context.options.wants("relay")
+            && let Some(relay) = &self.relay
+            && self.transaction(context, way, session, (Sender::Given, Recipient::Relay), relay).await.is_none()
+        {
+            return out;
+        }
+        if context.options.wants("envelope") && self.domain.is_some() {
+            self.step(context, way, session, &Command::Vrfy(&self.nobody)).await;
+        }
+        out
+    }
+
+    /// Tries the relay of an authenticated user.
+    pub async fn as_user(&self, context: &Context, way: &Way, session: &mut Session) {
+        let outside = self.relay.clone().filter(|_| context.options.wants("relay"));
+        if let Some(relay) = outside {
+            let _ = self.transaction(context, way, session, (Sender::Given, Recipient::Relay), &relay).await;
+        } else if let Some(target) = &self.target {
+            let _ = self.transaction(context, way, session, (Sender::Given, Recipient::Target), target).await;
+        }
+    }
+
+    /// MAIL, RCPT and RSET. Gives whether each was accepted; `None` where the session is over.
+    async fn transaction(&self, context: &Context, way: &Way, session: &mut Session, who: (Sender, Recipient), address: &str) -> Option<(bool, bool)> {
+        let (sender, recipient) = who;
+        let authenticated = self.authenticated;
+        let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_str() };
+        let question = Mail { sender, channel: session.channel, authenticated };
+        let _step = context.recorder.step(format!("reply to MAIL and RCPT of {}", way.service));
+        let (exchange, times) = said(context, session, &Command::Mail(reverse_path)).await?;
+        let mail = positive(&exchange);
+        context.record(&question, &Service(way.service), times, &StepWire { argument: Some(reverse_path.to_owned()), exchange });
+        let mut rcpt = false;
+        if mail {
+            let question = Rcpt { recipient, sender, authenticated };
+            let (exchange, times) = said(context, session, &Command::Rcpt(address)).await?;
+            rcpt = positive(&exchange);
+            context.record(&question, &Service(way.service), times, &StepWire { argument: Some(address.to_owned()), exchange });
+            let _ = said(context, session, &Command::Rset).await?;
+        }
+        (!session.talk.dialogue().is_over()).then_some((mail, rcpt))
+    }
+
+    async fn step(&self, context: &Context, way: &Way, session: &mut Session, command: &Command<'_>) {
+        if let Some((exchange, times)) = said(context, session, command).await {
+            context.record(&Vrfy, &Service(way.service), times, &StepWire { argument: Some(self.nobody.clone()), exchange });
+        }
+    }
+}
+
+/// Whether MAIL is accepted on a submission port before TLS (RFC 6409, 530 expected).
+pub async fn mail_before_tls(context: &Context, way: &Way, session: &mut Session, sender: &str) {
+    let question = Mail { sender: Sender::Given, channel: Channel::Plain, authenticated: false };
+    if let Some((exchange, times)) = said(context, session, &Command::Mail(sender)).await {
+        context.record(&question, &Service(way.service), times, &StepWire { argument: Some(sender.to_owned()), exchange });
+    }
+}
+
+async fn said(context: &Context, session: &mut Session, command: &Command<'_>) -> Option<(Exchange, (Duration, Duration))> {
+    let (said, times) = context.timed(session.talk.say(command, context.limit())).await;
+    said.ok().map(|exchange| (exchange, times))
+}
+
+fn positive(exchange: &Exchange) -> bool {
+    exchange.whole().is_some_and(maildoctor_wire::reply::Reply::is_positive)
+}

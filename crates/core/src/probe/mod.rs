@@ -1,0 +1,14 @@
+//! The probes: they ask the world through a vantage, write down what they saw, and never judge.
+
+pub mod context;
+pub mod dns;
+pub mod envelope;
+pub mod mailbox;
+pub mod message;
+pub mod session;
+pub mod submission;
+pub mod talk;
+pub mod tls;
+pub mod token;
+
+pub use context::Context;

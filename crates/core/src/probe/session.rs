@@ -1,0 +1,316 @@
+//! Opening an SMTP session: connect, banner, EHLO, STARTTLS, EHLO again. The first visit to a service
+//! writes every step down; later visits (one for each AUTH try, one for each message) only use them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use maildoctor_wire::dialogue::{Command, End, Exchange};
+use maildoctor_wire::ehlo::Capabilities;
+
+use super::talk::Talk;
+use super::tls;
+use super::Context;
+use crate::case::Question;
+use crate::questions::smtp::{Banner, BannerWire, Channel, Ehlo, Helo, Injection, InjectionWire, Starttls, StepWire, FIRST, SECOND};
+use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
+use crate::questions::tls::{Handshake, Shaken, TlsView};
+use crate::subject::Service;
+use crate::vantage::Connection;
+
+/// How long a port that is not known to be in use may keep us.
+pub const UNEXPECTED_LIMIT: Duration = Duration::from_secs(5);
+
+/// From this wait on a banner is tried a second time.
+pub const SECOND_VISIT_FROM: Duration = Duration::from_secs(3);
+
+/// How long the probes that look behind a failure may take.
+const LOOK_BEHIND: Duration = Duration::from_secs(8);
+
+/// One way to a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Way {
+    /// Address and port.
+    pub service: SocketAddr,
+    /// The name by which we came there.
+    pub host: Option<String>,
+    /// What the service is for.
+    pub role: Role,
+    /// Whether it is expected to be open.
+    pub expected: bool,
+}
+
+impl Way {
+    fn on(&self) -> Service {
+        Service(self.service)
+    }
+
+    fn name(&self) -> String {
+        self.host.clone().unwrap_or_else(|| self.service.ip().to_string())
+    }
+}
+
+/// A session that greeted and took EHLO or HELO.
+pub struct Session {
+    /// The dialogue.
+    pub talk: Talk,
+    /// Before TLS or under it.
+    pub channel: Channel,
+    /// TLS stands, and a client that verifies would go on.
+    pub verified: bool,
+    /// What the server said it can do last.
+    pub capabilities: Option<Capabilities>,
+}
+
+/// What the first visit came to.
+pub struct Visit {
+    /// The session, where there is one to go on with.
+    pub session: Option<Session>,
+    /// The server greeted.
+    pub greeted: bool,
+    /// The server offers STARTTLS, and TLS did not come about.
+    pub tls_failed: bool,
+    /// The port was open.
+    pub open: bool,
+    /// How long the banner took.
+    pub banner: Duration,
+    /// Our own address.
+    pub source: Option<SocketAddr>,
+}
+
+/// Writes down only on the first visit.
+struct Pen<'a> {
+    context: &'a Context,
+    way: &'a Way,
+    writes: bool,
+}
+
+impl Pen<'_> {
+    fn note<Q: Question<On = Service>>(&self, question: &Q, times: (Duration, Duration), wire: &Q::Wire) {
+        if self.writes {
+            self.context.record(question, &self.way.on(), times, wire);
+        }
+    }
+}
+
+/// Opens the connection and writes down what came of it.
+async fn connect(context: &Context, way: &Way, writes: bool) -> Option<Connection> {
+    let limit = if way.expected { context.limit() } else { context.limit().min(UNEXPECTED_LIMIT) };
+    let _step = context.recorder.step(format!("connection to {} port {}", way.name(), way.service.port()));
+    let (result, times) = context.timed(context.vantage.connect(way.service, limit)).await;
+    let (opened, connection) = match result {
+        Ok(connection) => (Opened::Open { local: connection.local }, Some(connection)),
+        Err(opened) => (opened, None),
+    };
+    let wire = ConnectWire { role: way.role, host: way.host.clone(), ipv6: way.service.is_ipv6(), opened };
+    Pen { context, way, writes }.note(&Connect, times, &wire);
+    connection
+}
+
+/// Opens a connection and nothing more, written down: for ports that are only asked whether they live.
+pub async fn knock(context: &Context, way: &Way) -> bool {
+    connect(context, way, true).await.is_some()
+}
+
+/// The first visit, every step written down; `tls` says whether STARTTLS is used where it is offered.
+pub async fn first_visit(context: &Context, way: &Way) -> Visit {
+    visit(context, way, true, true).await
+}
+
+/// A later visit: a session under TLS where that can be had, and nothing written down.
+pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Session> {
+    visit(context, way, false, tls).await.session
+}
+
+async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
+    let pen = Pen { context, way, writes };
+    let mut out = Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO, source: None };
+    let Some(connection) = connect(context, way, writes).await else { return out };
+    out.open = true;
+    out.source = connection.local;
+    let mut talk = Talk::new(connection);
+    let mut verified = false;
+    let mut channel = Channel::Plain;
+    if way.role.implicit_tls() {
+        let Some((under_tls, good)) = handshake(&pen, talk).await else {
+            out.tls_failed = true;
+            return out;
+        };
+        (talk, verified, channel) = (under_tls, good, Channel::Tls);
+    }
+    // Our name is looked up while the banner is waited for.
+    let source = talk.local();
+    let (banner, helo) = futures::future::join(banner(&pen, &mut talk, FIRST), context.helo(source)).await;
+    out.banner = Duration::from_millis(banner.wait_ms());
+    out.greeted = banner.whole().is_some_and(|r| r.code == 220);
+    if !out.greeted {
+        talk.quit().await;
+        return out;
+    }
+    let Some(mut capabilities) = hello(&pen, &mut talk, &helo, channel).await else {
+        talk.quit().await;
+        return out;
+    };
+    let offered = capabilities.as_ref().is_some_and(|c| c.offers("STARTTLS"));
+    if tls && offered && channel == Channel::Plain {
+        let at = context.recorder.now();
+        let Ok(exchange) = talk.say(&Command::Starttls, context.limit()).await else { return out };
+        let go = exchange.whole().is_some_and(|r| r.code == 220);
+        pen.note(&Starttls, (at, context.recorder.now() - at), &StepWire { argument: None, exchange });
+        if go {
+            let Some((mut under_tls, good)) = handshake(&pen, talk).await else {
+                out.tls_failed = true;
+                return out;
+            };
+            if let Some(spoken) = hello(&pen, &mut under_tls, &helo, Channel::Tls).await {
+                capabilities = spoken;
+                out.session = Some(Session { talk: under_tls, channel: Channel::Tls, verified: good, capabilities });
+            }
+            return out;
+        }
+        out.tls_failed = true;
+    }
+    out.session = Some(Session { talk, channel, verified, capabilities });
+    out
+}
+
+/// The banner; a silent port is listened to until the end of the run, while another connection asks
+/// whether it wants TLS at once.
+async fn banner(pen: &Pen<'_>, talk: &mut Talk, question: Banner) -> Exchange {
+    let context = pen.context;
+    let _step = context.recorder.step(format!("banner of {} port {}", pen.way.name(), pen.way.service.port()));
+    let at = context.recorder.now();
+    let mut answers_tls = false;
+    let mut heard = talk.hear(context.limit()).await;
+    if heard.is_none() && pen.writes && !pen.way.role.implicit_tls() {
+        let (again, tls) = futures::future::join(talk.hear(context.left()), wants_tls(context, pen.way)).await;
+        (heard, answers_tls) = (again, tls);
+    }
+    let exchange = heard.or_else(|| talk.give_up()).unwrap_or_else(|| silent(context.limit()));
+    // Early talk: what comes on its own behind a whole banner.
+    let early = talk.dialogue().early();
+    let early = (!early.is_empty()).then(|| maildoctor_wire::octets::escape(early));
+    let took = context.recorder.now() - at;
+    pen.note(&question, (at, took), &BannerWire { exchange: exchange.clone(), early, answers_tls });
+    exchange
+}
+
+fn silent(waited: Duration) -> Exchange {
+    let done_ms = crate::case::millis(waited);
+    Exchange { phase: maildoctor_wire::dialogue::Phase::Banner, command: None, sent_ms: 0, first_octet_ms: None, done_ms, reply: None, end: End::TimedOut }
+}
+
+async fn wants_tls(context: &Context, way: &Way) -> bool {
+    let Ok(connection) = context.vantage.connect(way.service, context.left().min(LOOK_BEHIND)).await else { return false };
+    let answer = tls::own_hello(connection, way.host.as_deref(), context.left().min(LOOK_BEHIND)).await;
+    matches!(answer, Some(maildoctor_wire::hello::HelloAnswer::ServerHello { .. } | maildoctor_wire::hello::HelloAnswer::Alert { .. }))
+}
+
+/// The banner once more, on a connection of its own: what a cache or a whitelist makes of us.
+pub async fn second_banner(context: &Context, way: &Way) {
+    let Some(connection) = connect(context, way, false).await else { return };
+    let pen = Pen { context, way, writes: true };
+    let mut talk = Talk::new(connection);
+    let _ = banner(&pen, &mut talk, SECOND).await;
+    talk.quit().await;
+}
+
+/// EHLO, and HELO where EHLO is refused. `None` where neither was accepted; the inner `None` is a server
+/// that only knows HELO.
+async fn hello(pen: &Pen<'_>, talk: &mut Talk, helo: &str, channel: Channel) -> Option<Option<Capabilities>> {
+    let context = pen.context;
+    let _step = context.recorder.step(format!("EHLO reply of {}", pen.way.name()));
+    let at = context.recorder.now();
+    let exchange = talk.say(&Command::Ehlo(helo), context.limit()).await.ok()?;
+    let accepted = exchange.whole().is_some_and(|r| r.code == 250);
+    let refused = exchange.whole().is_some_and(|r| r.class() == 5);
+    pen.note(&Ehlo { channel }, (at, context.recorder.now() - at), &StepWire { argument: Some(helo.to_owned()), exchange });
+    if accepted {
+        return Some(talk.dialogue().capabilities().cloned());
+    }
+    if !refused {
+        return None;
+    }
+    let at = context.recorder.now();
+    let exchange = talk.say(&Command::Helo(helo), context.limit()).await.ok()?;
+    let accepted = exchange.whole().is_some_and(|r| r.code == 250);
+    pen.note(&Helo, (at, context.recorder.now() - at), &StepWire { argument: Some(helo.to_owned()), exchange });
+    accepted.then_some(None)
+}
+
+/// Shakes hands on the talk's stream; where that fails, our own hello looks behind it on another
+/// connection.
+async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
+    let context = pen.context;
+    let way = pen.way;
+    let _step = context.recorder.step(format!("TLS handshake with {}", way.name()));
+    let name = way.host.clone().or_else(|| Some(way.service.ip().to_string()));
+    let at = context.recorder.now();
+    let limit = context.limit();
+    let mut wire = None;
+    let wrapped = talk
+        .wrap(async |plain| {
+            let (seen, stream) = tls::shake(&context.trusted, plain, name.as_deref(), limit).await;
+            wire = Some(seen);
+            stream.ok_or(())
+        })
+        .await;
+    let took = context.recorder.now() - at;
+    let mut wire = wire?;
+    if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes) {
+        let answer = look_behind(context, way, name.as_deref()).await;
+        wire.shaken = match answer {
+            Some(maildoctor_wire::hello::HelloAnswer::NotTls { octets }) if way.role.implicit_tls() => Shaken::PlainText { said: octets },
+            hello => Shaken::Failed { error: error.clone(), hello },
+        };
+    }
+    pen.note(&Handshake, (at, took), &wire);
+    let view = <Handshake as Question>::read(wire);
+    let good = view.is_some_and(|v: TlsView| v.verified(jiff::Timestamp::now()));
+    wrapped.ok().map(|(talk, _)| (talk, good))
+}
+
+async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option<maildoctor_wire::hello::HelloAnswer> {
+    let limit = context.left().min(LOOK_BEHIND);
+    if way.role.implicit_tls() {
+        let connection = context.vantage.connect(way.service, limit).await.ok()?;
+        return tls::own_hello(connection, name, limit).await;
+    }
+    let mut talk = ready_for_tls(context, way).await?;
+    let octets = maildoctor_wire::hello::client_hello(maildoctor_wire::hello::Version::Tls12, [0x5a; 32], name);
+    talk.send_raw(&octets).await.ok()?;
+    let heard = talk.read_raw(limit, |octets| maildoctor_wire::hello::read_answer(octets).is_some()).await;
+    maildoctor_wire::hello::read_answer(&heard)
+}
+
+/// A fresh dialogue up to the 220 after STARTTLS.
+async fn ready_for_tls(context: &Context, way: &Way) -> Option<Talk> {
+    let mut session = later_visit(context, way, false).await?;
+    let exchange = session.talk.say(&Command::Starttls, context.limit()).await.ok()?;
+    exchange.whole().filter(|r| r.code == 220)?;
+    Some(session.talk)
+}
+
+/// Sends a NOOP in the same packet as STARTTLS, and looks whether it is answered under TLS.
+pub async fn injection(context: &Context, way: &Way) {
+    let at = context.recorder.now();
+    let Some(mut session) = later_visit(context, way, false).await else { return };
+    if session.talk.send_raw(b"STARTTLS\r\nNOOP\r\n").await.is_err() {
+        return;
+    }
+    let ready = session.talk.read_raw(context.limit().min(LOOK_BEHIND), |o| o.ends_with(b"\n")).await;
+    if !ready.starts_with(b"220") {
+        session.talk.quit().await;
+        return;
+    }
+    // A reply to the NOOP in the clear is honest: it is the one under TLS that counts.
+    let name = way.host.clone();
+    let limit = context.limit().min(LOOK_BEHIND);
+    let wrapped = session.talk.wrap(async |plain| tls::shake(&context.trusted, plain, name.as_deref(), limit).await.1.ok_or(())).await;
+    let mut wire = InjectionWire { tls: wrapped.is_ok(), answered: None };
+    if let Ok((mut talk, _)) = wrapped {
+        let heard = talk.read_raw(Duration::from_millis(1500).min(context.left()), |o| o.ends_with(b"\n")).await;
+        wire.answered = (!heard.is_empty()).then(|| maildoctor_wire::octets::escape(&heard));
+        talk.quit().await;
+    }
+    context.record(&Injection, &way.on(), (at, context.recorder.now() - at), &wire);
+}
