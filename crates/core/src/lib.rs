@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod diagnosis;
 pub mod findings;
 pub mod options;
+pub mod probe;
 pub mod questions;
 pub mod subject;
 pub mod target;

@@ -14,7 +14,7 @@ use crate::subject::{Subject, VantageId};
 
 /// The most observations that one run keeps: far above what a domain with many MX needs, and a bound
 /// on what hostile answers can make us remember.
-pub const MAX_OBSERVATIONS: usize = 20_000;
+const MAX_OBSERVATIONS: usize = 20_000;
 
 /// Something that happened, for those who watch the run live.
 #[derive(Debug, Clone)]

@@ -284,7 +284,8 @@ async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option
 
 /// A fresh dialogue up to the 220 after STARTTLS.
 async fn ready_for_tls(context: &Context, way: &Way) -> Option<Talk> {
-    let mut session = later_visit(context, way, false).await?;
+    // Boxed: a visit may end in a handshake that fails, and this is what looks behind that.
+    let mut session = Box::pin(later_visit(context, way, false)).await?;
     let exchange = session.talk.say(&Command::Starttls, context.limit()).await.ok()?;
     exchange.whole().filter(|r| r.code == 220)?;
     Some(session.talk)
