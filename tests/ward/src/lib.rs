@@ -1,1 +1,52 @@
-//! Real mail and DNS servers for the trials in `tests/`, each trial in namespaces of its own.
+//! Real mail and DNS servers for the trials in `tests/`: Postfix, Exim, Dovecot, NSD and Unbound from Debian, healthy or with a
+//! fault in them, and the real `maildoctor check` run against them as a process.
+//!
+//! Each trial has a machine to itself ([`isolation`]): network, process and mount namespaces in which the real ports are free, in
+//! which the servers stand where their packages would put them ([`debian`]), and with which everything ends that was started.
+//! [`MailSystem`] is what stands on that machine; a trial takes the healthy [`Plan`], breaks one thing, starts it, and says which
+//! diagnosis must come first.
+
+mod certificates;
+mod daemon;
+mod debian;
+mod dovecot;
+mod error;
+mod exim;
+mod firewall;
+mod isolation;
+mod name_servers;
+mod names;
+mod policy_service;
+mod postfix;
+mod program;
+mod report;
+mod silent_dns;
+mod system;
+mod zones;
+
+pub use certificates::{Authority, Identity};
+pub use daemon::{Daemon, output_of};
+pub use dovecot::Dovecot;
+pub use error::WardError;
+pub use exim::Exim;
+pub use firewall::{drop_packets_to, masking_firewall};
+pub use isolation::isolated;
+pub use names::*;
+pub use policy_service::greylisting_policy;
+pub use postfix::Postfix;
+pub use report::Report;
+pub use silent_dns::{DnsManner, dns_responder};
+pub use system::{MailSystem, Mta, Plan};
+pub use zones::{Zone, Zones};
+
+/// Declares trials: tests whose body runs as root on a machine of its own. The body is a block that ends in `Result<(), WardError>`.
+#[macro_export]
+macro_rules! trial {
+    ($($(#[$attribute:meta])* $name:ident $body:block)+) => {$(
+        $(#[$attribute])*
+        #[test]
+        fn $name() -> Result<(), $crate::WardError> {
+            $crate::isolated(stringify!($name), || $body)
+        }
+    )+};
+}

@@ -1,0 +1,77 @@
+//! Dovecot: the mailboxes, their IMAP and POP3, delivery by LMTP, and the passwords, for Postfix as well.
+
+use std::{fs, os::unix::fs::chown, process::Command};
+
+use crate::{
+    Daemon, WardError,
+    certificates::Identity,
+    daemon::write,
+    names::{MX_ADDRESS, PASSWORD, USER},
+};
+
+/// Where the mailboxes are: one Maildir a user.
+pub(crate) const MAIL: &str = "/var/vmail";
+
+/// Settings of a Dovecot.
+#[derive(Clone, Debug)]
+pub struct Dovecot {
+    /// How much a mailbox may hold, in octets; `None`: any.
+    pub quota: Option<u64>,
+    /// Lines put at the end of the configuration.
+    pub extra: String,
+}
+
+impl Dovecot {
+    /// Everything in order, no quota.
+    #[must_use]
+    pub fn healthy() -> Self {
+        Self {
+            quota: None,
+            extra: String::new(),
+        }
+    }
+
+    /// Writes the configuration and starts it.
+    pub(crate) fn start(&self, identity: &Identity) -> Result<Daemon, WardError> {
+        write("/etc/dovecot/chain.pem", &identity.chain)?;
+        write("/etc/dovecot/key.pem", &identity.key)?;
+        write(
+            "/etc/dovecot/users",
+            format!("{USER}:{{PLAIN}}{PASSWORD}\nbert@clinic.example:{{PLAIN}}other\n"),
+        )?;
+        let quota = self.quota.map_or_else(String::new, |octets| {
+            format!(
+                "mail_plugins = $mail_plugins quota\nplugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={octets}\n  \
+                 quota_grace = 0\n  quota_status_success = DUNNO\n  quota_status_nouser = DUNNO\n  \
+                 quota_status_overquota = 552 5.2.2 Mailbox is full\n}}\nservice quota-status {{\n  \
+                 executable = /usr/lib/dovecot/quota-status -p postfix\n  client_limit = 1\n  \
+                 unix_listener /var/spool/postfix/private/quota-status {{\n    user = postfix\n    group = postfix\n    \
+                 mode = 0660\n  }}\n}}\n"
+            )
+        });
+        let config = format!(
+            "protocols = imap pop3 lmtp\nlisten = {MX_ADDRESS}\nlog_path = /var/log/dovecot.log\nssl = required\n\
+             ssl_cert = </etc/dovecot/chain.pem\nssl_key = </etc/dovecot/key.pem\ndisable_plaintext_auth = yes\n\
+             auth_mechanisms = plain login\nmail_location = maildir:{MAIL}/%n\nfirst_valid_uid = 1000\n\
+             passdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u /etc/dovecot/users\n}}\n\
+             userdb {{\n  driver = static\n  args = uid=vmail gid=vmail home={MAIL}/%n\n}}\n\
+             namespace inbox {{\n  inbox = yes\n  mailbox Junk {{\n    auto = create\n    special_use = \\Junk\n  }}\n}}\n\
+             service auth {{\n  unix_listener /var/spool/postfix/private/auth {{\n    mode = 0660\n    user = postfix\n    \
+             group = postfix\n  }}\n}}\n\
+             service lmtp {{\n  unix_listener /var/spool/postfix/private/dovecot-lmtp {{\n    mode = 0600\n    user = postfix\n    \
+             group = postfix\n  }}\n}}\n{quota}{}",
+            self.extra
+        );
+        write("/etc/dovecot/dovecot.conf", config)?;
+        for user in ["anna", "bert"] {
+            let home = format!("{MAIL}/{user}");
+            fs::create_dir_all(&home).map_err(WardError::io(home.clone()))?;
+            chown(&home, Some(64005), Some(64005)).map_err(WardError::io(home.clone()))?;
+        }
+        let places: Vec<String> = [143, 993, 110, 995]
+            .iter()
+            .map(|port| format!("{MX_ADDRESS}:{port}"))
+            .collect();
+        Daemon::start("dovecot", Command::new("/usr/sbin/dovecot").arg("-F"))?.bound_to(&places)
+    }
+}

@@ -1,0 +1,90 @@
+//! Name servers of other people that are dead, or slow.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::{RData, Record, RecordType, rdata::A},
+};
+
+use crate::WardError;
+
+/// Longest question that is read, in octets.
+const LONGEST: usize = 1232;
+
+/// How a name server of a trial behaves.
+#[derive(Clone, Copy, Debug)]
+pub enum DnsManner {
+    /// Takes questions and never answers.
+    Silent,
+    /// Answers after this time that there is no such name, but for the test entry 2.0.0.127 of a blacklist.
+    Slow(Duration),
+    /// Has an address for every name there is, as an abandoned blacklist's parking page has.
+    Everything(Ipv4Addr),
+}
+
+/// Listens on port 53 of `address` as long as the trial runs.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn dns_responder(address: &str, manner: DnsManner) -> Result<(), WardError> {
+    let socket = Arc::new(UdpSocket::bind((address, 53)).map_err(WardError::io(address))?);
+    thread::spawn(move || {
+        let mut buffer = [0; LONGEST];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let question = buffer.get(..length).unwrap_or_default().to_vec();
+            let socket = Arc::clone(&socket);
+            match manner {
+                DnsManner::Silent => {}
+                DnsManner::Slow(delay) => {
+                    thread::spawn(move || {
+                        thread::sleep(delay);
+                        answer(&socket, &question, from, None);
+                    });
+                }
+                DnsManner::Everything(address) => answer(&socket, &question, from, Some(address)),
+            }
+        }
+    });
+    Ok(())
+}
+
+fn answer(socket: &UdpSocket, question: &[u8], to: SocketAddr, everything: Option<Ipv4Addr>) {
+    let Ok(message) = Message::from_vec(question) else {
+        return;
+    };
+    let Some(query) = message.queries.first().cloned() else {
+        return;
+    };
+    let listed = everything.or_else(|| {
+        query
+            .name()
+            .to_string()
+            .starts_with("2.0.0.127.")
+            .then_some(Ipv4Addr::new(127, 0, 0, 2))
+    });
+    let mut reply = Message::response(message.metadata.id, message.metadata.op_code);
+    reply.metadata.authoritative = true;
+    reply.metadata.recursion_desired = message.metadata.recursion_desired;
+    match listed {
+        Some(address) if query.query_type() == RecordType::A => {
+            reply.add_answer(Record::from_rdata(
+                query.name().clone(),
+                60,
+                RData::A(A(address)),
+            ));
+        }
+        Some(_) => {}
+        None => reply.metadata.response_code = ResponseCode::NXDomain,
+    }
+    reply.add_query(query);
+    if let Ok(bytes) = reply.to_vec() {
+        // Who asked may be gone: nothing is to be done about it.
+        let _ = socket.send_to(&bytes, to);
+    }
+}

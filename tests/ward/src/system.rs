@@ -1,0 +1,164 @@
+//! A whole mail system on a trial's machine, planned healthy, broken by the trial, started, and shown to the program.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::{
+    Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, WardError, Zones,
+    daemon::write,
+    isolation::folder,
+    name_servers::{nsd, unbound},
+    names::{
+        AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER,
+        USER,
+    },
+    program,
+    zones::root_hints,
+};
+
+/// Which mail server receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mta {
+    /// Postfix, with Dovecot behind it.
+    Postfix,
+    /// Exim, with Dovecot for the mailboxes.
+    Exim,
+    /// None: the trial puts something else there, or nothing.
+    Nobody,
+}
+
+/// What is to be started. [`Plan::healthy`], then one thing broken.
+#[derive(Debug)]
+pub struct Plan {
+    /// Who signs certificates; the program is told to trust its root.
+    pub authority: Authority,
+    /// What the servers show.
+    pub identity: Identity,
+    /// What the domain name system says.
+    pub zones: Zones,
+    /// What it says to the outside, where that is something else.
+    pub outside: Option<Zones>,
+    /// Who receives mail.
+    pub mta: Mta,
+    /// Postfix's settings.
+    pub postfix: Postfix,
+    /// Exim's settings.
+    pub exim: Exim,
+    /// Dovecot's settings; `None`: it does not run.
+    pub dovecot: Option<Dovecot>,
+}
+
+impl Plan {
+    /// A system without fault: NSD, Unbound, Postfix, Dovecot.
+    ///
+    /// # Errors
+    /// When no keys can be made.
+    pub fn healthy() -> Result<Self, WardError> {
+        let authority = Authority::new()?;
+        let identity = authority.identity(&[MX, DOMAIN])?;
+        Ok(Self {
+            authority,
+            identity,
+            zones: Zones::healthy(),
+            outside: None,
+            mta: Mta::Postfix,
+            postfix: Postfix::healthy(),
+            exim: Exim::healthy(),
+            dovecot: Some(Dovecot::healthy()),
+        })
+    }
+
+    /// Starts everything and waits until it is up.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub fn start(self) -> Result<MailSystem, WardError> {
+        let folder = folder()?;
+        for (name, text) in [
+            ("root.pem", self.authority.root()),
+            ("root.hints", root_hints()),
+            ("password", format!("{PASSWORD}\n")),
+            ("wrong-password", "not the password\n".to_owned()),
+        ] {
+            write(folder.join(name), text)?;
+        }
+        let mut daemons = vec![
+            nsd(AUTHORITATIVE, &self.zones)?,
+            unbound(RESOLVER, AUTHORITATIVE)?,
+        ];
+        if let Some(outside) = &self.outside {
+            daemons.push(nsd(AUTHORITATIVE_OUTSIDE, outside)?);
+            daemons.push(unbound(FOREIGN_RESOLVER, AUTHORITATIVE_OUTSIDE)?);
+        } else {
+            daemons.push(unbound(FOREIGN_RESOLVER, AUTHORITATIVE)?);
+        }
+        // Postfix comes first: it makes the folders in which Dovecot puts its sockets.
+        match self.mta {
+            Mta::Postfix => daemons.push(self.postfix.start(&self.identity)?),
+            Mta::Exim => daemons.push(self.exim.start(&self.identity)?),
+            Mta::Nobody => {}
+        }
+        if let Some(dovecot) = &self.dovecot {
+            fs::create_dir_all("/var/spool/postfix/private")
+                .map_err(WardError::io("/var/spool/postfix/private"))?;
+            daemons.push(dovecot.start(&self.identity)?);
+        }
+        Ok(MailSystem { folder, daemons })
+    }
+}
+
+/// A mail system that runs, until this value is dropped.
+#[derive(Debug)]
+pub struct MailSystem {
+    folder: PathBuf,
+    daemons: Vec<Daemon>,
+}
+
+impl MailSystem {
+    /// Runs `maildoctor check` with `arguments` and what every trial gives: the resolvers, the root, whom to trust.
+    ///
+    /// # Errors
+    /// When the program does not run or its report cannot be read.
+    pub fn check(&self, arguments: &[&str]) -> Result<Report, WardError> {
+        let output = Command::new(program::given()?)
+            .arg("check")
+            .args(arguments)
+            .args([
+                "--resolver",
+                RESOLVER,
+                "--foreign-resolver",
+                FOREIGN_RESOLVER,
+                "--format",
+                "json",
+            ])
+            .arg("--root-hints")
+            .arg(self.file("root.hints"))
+            .arg("--ca-file")
+            .arg(self.file("root.pem"))
+            .output()
+            .map_err(WardError::io("running the program"))?;
+        Report::read(&output)
+    }
+
+    /// The same with the user's account, whose password is right.
+    ///
+    /// # Errors
+    /// As [`MailSystem::check`].
+    pub fn check_account(&self, arguments: &[&str]) -> Result<Report, WardError> {
+        let password = self.file("password");
+        let mut all = vec!["--user", USER, "--password-file", &password];
+        all.extend(arguments);
+        self.check(&all)
+    }
+
+    /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`, `root.hints`.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// How many servers run.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.daemons.len()
+    }
+}
