@@ -29,14 +29,18 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new authority.
+    /// A new authority, whose certificates begin with `name`.
     ///
     /// # Errors
     /// When no key can be made.
-    pub fn new() -> Result<Self, WardError> {
-        let root = CertifiedIssuer::self_signed(issuer("Ward Root")?, KeyPair::generate()?)?;
-        let intermediate =
-            CertifiedIssuer::signed_by(issuer("Ward Intermediate")?, KeyPair::generate()?, &root)?;
+    pub fn named(name: &str) -> Result<Self, WardError> {
+        let root =
+            CertifiedIssuer::self_signed(issuer(&format!("{name} Root"))?, KeyPair::generate()?)?;
+        let intermediate = CertifiedIssuer::signed_by(
+            issuer(&format!("{name} Intermediate"))?,
+            KeyPair::generate()?,
+            &root,
+        )?;
         Ok(Self { root, intermediate })
     }
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::chown, process::Command};
 use crate::{
     Daemon, WardError,
     certificates::Identity,
-    daemon::write,
+    daemon::{output_of, write},
     names::{MX_ADDRESS, PASSWORD, USER},
 };
 
@@ -17,6 +17,8 @@ pub(crate) const MAIL: &str = "/var/vmail";
 pub struct Dovecot {
     /// How much a mailbox may hold, in octets; `None`: any.
     pub quota: Option<u64>,
+    /// The file with the passwords.
+    pub passwords: String,
     /// Lines put at the end of the configuration.
     pub extra: String,
 }
@@ -27,6 +29,7 @@ impl Dovecot {
     pub fn healthy() -> Self {
         Self {
             quota: None,
+            passwords: "/etc/dovecot/users".to_owned(),
             extra: String::new(),
         }
     }
@@ -62,7 +65,10 @@ impl Dovecot {
              group = postfix\n  }}\n}}\n{quota}{}",
             self.extra
         );
-        write("/etc/dovecot/dovecot.conf", config)?;
+        write(
+            "/etc/dovecot/dovecot.conf",
+            config.replace("/etc/dovecot/users", &self.passwords),
+        )?;
         for user in ["anna", "bert"] {
             let home = format!("{MAIL}/{user}");
             fs::create_dir_all(&home).map_err(WardError::io(home.clone()))?;
@@ -74,4 +80,16 @@ impl Dovecot {
             .collect();
         Daemon::start("dovecot", Command::new("/usr/sbin/dovecot").arg("-F"))?.bound_to(&places)
     }
+}
+
+/// Puts a message of `octets` into a user's Maildir, as delivery would have done.
+pub(crate) fn put_message(user: &str, octets: usize) -> Result<(), WardError> {
+    let home = format!("{MAIL}/{user}");
+    for folder in ["cur", "new", "tmp"] {
+        fs::create_dir_all(format!("{home}/{folder}")).map_err(WardError::io(home.clone()))?;
+    }
+    let start = "Subject: something big\n\n";
+    let text = format!("{start}{}", "x".repeat(octets.saturating_sub(start.len())));
+    write(format!("{home}/cur/1.M1P1.mx1,S={octets}:2,S"), text)?;
+    output_of(Command::new("chown").args(["-R", "vmail:vmail", &home])).map(drop)
 }

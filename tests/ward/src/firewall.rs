@@ -15,7 +15,7 @@ use crate::{WardError, daemon::output_of};
 /// When `nft` refuses.
 pub fn drop_packets_to(address: &str, port: u16) -> Result<(), WardError> {
     let rules = format!(
-        "table ip ward {{ chain to_{port} {{ type filter hook input priority 0; ip daddr {address} tcp dport {port} drop; }} }}"
+        "table ip ward {{ chain to_{port} {{ type filter hook input priority 0; ip daddr {address} tcp dport {port} drop; }}; }}"
     );
     output_of(Command::new("nft").arg(rules)).map(drop)
 }

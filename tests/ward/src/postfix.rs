@@ -27,7 +27,7 @@ struct Service {
 }
 
 /// The services of a receiving system; those with a port come first.
-const SERVICES: [&str; 21] = [
+const SERVICES: [&str; 22] = [
     "smtp inet n - n - - smtpd",
     "submission inet n - n - - smtpd",
     "smtps inet n - n - - smtpd",
@@ -44,6 +44,7 @@ const SERVICES: [&str; 21] = [
     "proxymap unix - - n - - proxymap",
     "smtp unix - - n - - smtp",
     "lmtp unix - - n - - lmtp",
+    "virtual unix - n n - - virtual",
     "error unix - - n - - error",
     "retry unix - - n - - error",
     "anvil unix - - n - 1 anvil",

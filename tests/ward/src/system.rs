@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 use crate::{
     Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, WardError, Zones,
     daemon::write,
+    dovecot,
     isolation::folder,
     name_servers::{nsd, unbound},
     names::{
@@ -53,7 +54,7 @@ impl Plan {
     /// # Errors
     /// When no keys can be made.
     pub fn healthy() -> Result<Self, WardError> {
-        let authority = Authority::new()?;
+        let authority = Authority::named("Ward")?;
         let identity = authority.identity(&[MX, DOMAIN])?;
         Ok(Self {
             authority,
@@ -65,6 +66,16 @@ impl Plan {
             exim: Exim::healthy(),
             dovecot: Some(Dovecot::healthy()),
         })
+    }
+
+    /// A healthy system with one change, started.
+    ///
+    /// # Errors
+    /// As [`Plan::healthy`] and [`Plan::start`].
+    pub fn healthy_but(change: impl FnOnce(&mut Self)) -> Result<MailSystem, WardError> {
+        let mut plan = Self::healthy()?;
+        change(&mut plan);
+        plan.start()
     }
 
     /// Starts everything and waits until it is up.
@@ -145,9 +156,17 @@ impl MailSystem {
     /// As [`MailSystem::check`].
     pub fn check_account(&self, arguments: &[&str]) -> Result<Report, WardError> {
         let password = self.file("password");
-        let mut all = vec!["--user", USER, "--password-file", &password];
-        all.extend(arguments);
+        let mut all = arguments.to_vec();
+        all.extend(["--user", USER, "--password-file", &password]);
         self.check(&all)
+    }
+
+    /// Puts one message of `octets` into the user's mailbox.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be written.
+    pub fn fill_mailbox(&self, octets: usize) -> Result<(), WardError> {
+        dovecot::put_message("anna", octets)
     }
 
     /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`, `root.hints`.
