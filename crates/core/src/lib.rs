@@ -4,6 +4,7 @@
 
 pub mod case;
 pub mod catalogue;
+pub mod check;
 pub mod diagnosis;
 pub mod findings;
 pub mod options;

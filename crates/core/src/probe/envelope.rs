@@ -15,8 +15,8 @@ pub struct Envelope {
     pub target: Option<String>,
     /// The domain under test.
     pub domain: Option<String>,
-    /// The sender that is not the null sender.
-    pub sender: String,
+    /// The sender that is not the null sender, where one is known.
+    pub sender: Option<String>,
     /// The outside recipient of the relay test.
     pub relay: Option<String>,
     /// A local part that cannot exist.
@@ -52,7 +52,7 @@ impl Envelope {
                 accepted = rcpt;
             }
             // A server that takes no bounces may take the rest.
-            if !null_taken {
+            if !null_taken && self.sender.is_some() {
                 let Some((_, rcpt)) = self.transaction(context, way, session, (Sender::Given, recipient), &address).await else { return out };
                 accepted = rcpt;
             }
@@ -60,7 +60,7 @@ impl Envelope {
         }
         if context.options.wants("relay")
             && let Some(relay) = &self.relay
-            && self.transaction(context, way, session, (Sender::Given, Recipient::Relay), relay).await.is_none()
+            && self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), relay).await.is_none()
         {
             return out;
         }
@@ -74,17 +74,21 @@ impl Envelope {
     pub async fn as_user(&self, context: &Context, way: &Way, session: &mut Session) {
         let outside = self.relay.clone().filter(|_| context.options.wants("relay"));
         if let Some(relay) = outside {
-            let _ = self.transaction(context, way, session, (Sender::Given, Recipient::Relay), &relay).await;
+            let _ = self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), &relay).await;
         } else if let Some(target) = &self.target {
-            let _ = self.transaction(context, way, session, (Sender::Given, Recipient::Target), target).await;
+            let _ = self.transaction(context, way, session, (self.own_sender(), Recipient::Target), target).await;
         }
+    }
+
+    fn own_sender(&self) -> Sender {
+        if self.sender.is_some() { Sender::Given } else { Sender::Null }
     }
 
     /// MAIL, RCPT and RSET. Gives whether each was accepted; `None` where the session is over.
     async fn transaction(&self, context: &Context, way: &Way, session: &mut Session, who: (Sender, Recipient), address: &str) -> Option<(bool, bool)> {
         let (sender, recipient) = who;
         let authenticated = self.authenticated;
-        let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_str() };
+        let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_deref().unwrap_or_default() };
         let question = Mail { sender, channel: session.channel, authenticated };
         let _step = context.recorder.step(format!("reply to MAIL and RCPT of {}", way.service));
         let (exchange, times) = said(context, session, &Command::Mail(reverse_path)).await?;

@@ -1,0 +1,129 @@
+//! `check`: from a target to a case. Everything that does not depend on something else runs at once.
+
+mod look;
+mod resolver;
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use crate::case::{millis, Case, Noted, Recorder, TargetRecord, Terms, VantageRecord};
+use crate::options::{MailboxSpec, Options};
+use crate::probe::context::AuthBudget;
+use crate::probe::tls::{TrustError, Trusted};
+use crate::probe::Context;
+use crate::questions::tcp::{Connect, Opened, Role};
+use crate::target::Target;
+use crate::vantage::Vantage;
+
+pub use resolver::ResolverError;
+
+/// What keeps a run from beginning.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The roots cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// There is no resolver.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+}
+
+/// Looks at a target from every vantage, and gives the case. `watch` is told what happens as it happens.
+///
+/// # Errors
+/// [`CheckError`] where the run cannot begin; whatever goes wrong later is part of the case.
+pub async fn check(options: Options, target: &Target, input: &str, watch: Option<UnboundedSender<Noted>>) -> Result<Case, CheckError> {
+    let started_at = Timestamp::now();
+    let trusted = Arc::new(Trusted::load(options.ca_file.as_deref())?);
+    let here = match options.resolver {
+        Some(resolver) => resolver,
+        None => resolver::of_the_system()?,
+    };
+    let options = Arc::new(options);
+    let recorder = Recorder::new(watch);
+    let deadline = Instant::now() + options.deadline;
+    let budget = Arc::new(AuthBudget::default());
+    let contexts: Vec<Arc<Context>> = options
+        .vantages
+        .iter()
+        .map(|spec| {
+            let vantage = Vantage::new(spec, options.bind, here);
+            Arc::new(Context::new(options.clone(), recorder.clone(), vantage, trusted.clone(), deadline, budget.clone()))
+        })
+        .collect();
+    note_what_is_left_out(&options, &recorder);
+    let looks = join_all(contexts.iter().enumerate().map(|(place, context)| look::look(context, target, place == 0)));
+    let named = match tokio::time::timeout_at(deadline, looks).await {
+        Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
+        Err(_) => {
+            for probe in ["smtp.banner/1", "smtp.ehlo/1", "smtp.mail/1", "smtp.rcpt/1", "smtp.auth/1", "smtp.message/1", "mailbox.arrival/1", "mailbox.login/1", "tcp.connect/1", "tls.handshake/1", "dns.domain/1", "dns.host/1", "dns.ptr/1"] {
+                recorder.not_reached(probe, None);
+            }
+            look::Outcome::default()
+        }
+    };
+    let duration_ms = millis(recorder.now());
+    let mut record = target.record(input, options.domain.as_deref());
+    if named.is_host {
+        record = TargetRecord { host: record.domain.take(), ..record };
+    }
+    let (observations, unasked) = recorder.take();
+    let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected));
+    case.duration_ms = duration_ms;
+    case.unasked = unasked;
+    case.vantages = contexts.iter().map(|c| VantageRecord { name: c.vantage.id.0.clone(), kind: c.vantage.kind().to_owned(), source_ip: None, resolver: Some(c.vantage.resolver) }).collect();
+    case.set_observations(observations);
+    let sources: Vec<_> = case.vantage_ids().map(|id| source_of(&case, &id.0)).collect();
+    for (vantage, source) in case.vantages.iter_mut().zip(sources) {
+        vantage.source_ip = source;
+    }
+    Ok(case)
+}
+
+/// The source address that connections of a vantage had.
+fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
+    case.every::<Connect>().filter(|seen| seen.observation().vantage.0 == vantage).find_map(|seen| match &seen.opened {
+        Opened::Open { local } => local.map(|l| l.ip()),
+        _ => None,
+    })
+}
+
+fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
+    let wanted = matches!(target, Target::Host { role: Role::Submission | Role::Smtps, .. } | Target::Ip { role: Role::Submission | Role::Smtps, .. });
+    Terms {
+        credentials: options.login.is_some() || options.token.is_some(),
+        submission_expected: options.user.is_some() || srv || wanted,
+        user: options.user.clone().or_else(|| options.token.as_ref().map(|_| "token".to_owned())),
+        send: options.send,
+        mailbox: options.mailbox.is_some(),
+        timeout_ms: millis(options.timeout),
+        deadline_ms: millis(options.deadline),
+        arguments: options.arguments.clone(),
+    }
+}
+
+/// What the options themselves leave out, said once for all subjects.
+fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
+    if options.login.is_none() && options.token.is_none() {
+        recorder.skip("smtp.auth/1", None, "no account was given, so AUTH was not tried", "--user USER --password-file FILE");
+    }
+    if !options.send {
+        recorder.skip("smtp.message/1", None, "no message is sent without --send", "--send");
+        recorder.skip("mailbox.arrival/1", None, "no message is sent without --send", "--send");
+    } else if options.mailbox.is_none() {
+        recorder.skip("mailbox.arrival/1", None, "no mailbox was named in which the message should turn up", "--mailbox imaps://HOST");
+    }
+    if !matches!(options.mailbox, Some(MailboxSpec::Server { .. })) {
+        recorder.skip("mailbox.login/1", None, "no mailbox was named", "--mailbox imaps://HOST");
+    }
+    if options.dnsbl.is_empty() {
+        recorder.skip("dns.dnsbl/1", None, "no blacklist was named", "--dnsbl=ZONE");
+    }
+    if options.token.is_none() {
+        recorder.skip("client.token/1", None, "no AUTH token was given", "");
+    }
+}
