@@ -10,6 +10,7 @@ pub mod findings;
 pub mod options;
 pub mod probe;
 pub mod questions;
+pub mod report;
 pub mod subject;
 pub mod target;
 pub mod vantage;

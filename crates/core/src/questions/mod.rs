@@ -3,11 +3,14 @@
 //! This is where facts get their types. Nothing here does I/O, and nothing here judges.
 
 pub mod client;
+mod describe;
 pub mod dns;
 pub mod mailbox;
 pub mod smtp;
 pub mod tcp;
 pub mod tls;
+
+pub use describe::describe;
 
 use crate::case::{link_as, Graph, Observation, Question};
 

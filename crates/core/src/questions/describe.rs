@@ -1,0 +1,95 @@
+//! An observation in one line, for people: what was asked, and what was seen.
+
+use super::{dns, mailbox, smtp, tcp, tls};
+use crate::case::{Observation, Question};
+
+/// What was asked and what was seen; unknown probes are quoted as they stand.
+pub fn describe(observation: &Observation) -> String {
+    let known = match observation.probe.as_str() {
+        dns::Records::PROBE | dns::Addresses::PROBE | dns::ReverseNames::PROBE | dns::ListEntry::PROBE => of_dns(observation),
+        tcp::Connect::PROBE => read::<tcp::Connect>(observation).map(|w| of_connect(observation, &w)),
+        smtp::Banner::PROBE => read::<smtp::Banner>(observation).map(|w| format!("banner of {} after {} ms: {}", place(observation), w.exchange.wait_ms(), w.exchange.in_words())),
+        smtp::Ehlo::PROBE | smtp::Helo::PROBE | smtp::Starttls::PROBE | smtp::Mail::PROBE | smtp::Rcpt::PROBE | smtp::Vrfy::PROBE => {
+            read::<smtp::Ehlo>(observation).map(|w| format!("{} at {} after {} ms: {}", w.exchange.command.as_deref().unwrap_or("reply"), place(observation), w.exchange.wait_ms(), w.exchange.in_words()))
+        }
+        smtp::Auth::PROBE => read::<smtp::Auth>(observation).map(|w| {
+            let last = w.exchanges.last().map_or_else(|| w.failed.clone().unwrap_or_default(), |e| e.in_words());
+            format!("AUTH {} as {} at {}: {last}", w.mechanism, w.user, place(observation))
+        }),
+        smtp::Message::PROBE => read::<smtp::Message>(observation).map(|w| {
+            let last = w.last().map_or_else(String::new, |e| format!("{} after {} ms", e.in_words(), e.wait_ms()));
+            format!("test message at {}: {last}", place(observation))
+        }),
+        smtp::Injection::PROBE => read::<smtp::Injection>(observation).map(|w| format!("NOOP sent with STARTTLS to {}: {}", place(observation), w.answered.as_deref().unwrap_or("not answered under TLS"))),
+        tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
+        mailbox::Login::PROBE => read::<mailbox::Login>(observation).map(|w| format!("login as {} at {}: {:?}", w.user, place(observation), w.result)),
+        mailbox::Arrival::PROBE => read::<mailbox::Arrival>(observation).map(|w| match w.arrived {
+            mailbox::Arrived::Found { folder, after_ms, .. } => format!("the test message lay in {folder} after {after_ms} ms"),
+            mailbox::Arrived::Missing { waited_ms, folders } => format!("the test message was in none of {} for {waited_ms} ms", folders.join(", ")),
+            mailbox::Arrived::Unreadable { error } => format!("the mailbox cannot be read: {error}"),
+        }),
+        _ => None,
+    };
+    known.unwrap_or_else(|| format!("{} {}: {}", observation.probe, observation.subject, observation.outcome))
+}
+
+fn read<Q: Question>(observation: &Observation) -> Option<Q::Wire> {
+    serde_json::from_value(observation.outcome.clone()).ok()
+}
+
+/// The subject's value without its kind.
+fn place(observation: &Observation) -> String {
+    let text = observation.subject.to_string();
+    text.split_once(':').map_or(text.clone(), |(_, value)| value.to_owned())
+}
+
+fn of_dns(observation: &Observation) -> Option<String> {
+    let wire = read::<dns::Records>(observation)?;
+    let rtype = observation.asked.get("type").and_then(|t| t.as_str()).unwrap_or("PTR");
+    let view = dns::Dns { wire };
+    let answer = view.definite().map(|a| a.answers.iter().map(record).collect::<Vec<_>>()).unwrap_or_default();
+    let answer = if answer.is_empty() { view.in_words() } else { answer.join(", ") };
+    Some(format!("{} {rtype} from {} after {} ms: {answer}", view.wire.name, view.wire.server, observation.took_ms))
+}
+
+fn record(record: &dns::Record) -> String {
+    use dns::Data;
+    match &record.data {
+        Data::A { address } => address.to_string(),
+        Data::Aaaa { address } => address.to_string(),
+        Data::Mx { preference, exchange } => format!("{preference} {exchange}."),
+        Data::Ns { host } => host.clone(),
+        Data::Cname { target } => format!("alias of {target}"),
+        Data::Ptr { name } => name.clone(),
+        Data::Soa { primary, serial, .. } => format!("{primary} serial {serial}"),
+        Data::Txt { text } => format!("\"{text}\""),
+        Data::Srv { priority, weight, port, target } => format!("{priority} {weight} {port} {target}"),
+        Data::Tlsa { usage, selector, matching, data } => format!("{usage} {selector} {matching} {data}"),
+        Data::Other { number } => format!("type {number}"),
+    }
+}
+
+fn of_connect(observation: &Observation, wire: &tcp::ConnectWire) -> String {
+    let what = match &wire.opened {
+        tcp::Opened::Open { .. } => "open".to_owned(),
+        tcp::Opened::Refused => "refused".to_owned(),
+        tcp::Opened::TimedOut => "no answer to SYN".to_owned(),
+        tcp::Opened::Unreachable { what } => format!("{what} unreachable"),
+        tcp::Opened::Reset => "reset".to_owned(),
+        tcp::Opened::NoRouteHere { error } | tcp::Opened::Failed { error } => error.clone(),
+    };
+    let host = wire.host.as_deref().map(|h| format!("{h} ")).unwrap_or_default();
+    format!("connection to {host}{} after {} ms: {what}", place(observation), observation.took_ms)
+}
+
+fn of_tls(observation: &Observation, wire: tls::TlsWire) -> String {
+    let Some(view) = <tls::Handshake as Question>::read(wire) else { return String::new() };
+    let what = match &view.wire.shaken {
+        tls::Shaken::Done { version, cipher } => format!("{version} {cipher}"),
+        tls::Shaken::Failed { error, .. } => error.clone(),
+        tls::Shaken::Stalled { waited_ms } => format!("no answer within {waited_ms} ms"),
+        tls::Shaken::PlainText { said } => format!("plain text: {said}"),
+    };
+    let leaf = view.leaf().map(|c| format!("; certificate for {}, valid {} to {}, issued by {}", c.names.join(", "), c.not_before, c.not_after, c.issuer));
+    format!("TLS with {}: {what}{}", place(observation), leaf.unwrap_or_default())
+}

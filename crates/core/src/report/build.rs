@@ -1,0 +1,129 @@
+//! From case and diagnosis to the report.
+
+use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, Server, State, Tool, SCHEMA};
+use crate::case::Case;
+use crate::catalogue;
+use crate::diagnosis::{Diagnosis, Judged};
+use crate::findings::{self, Share};
+use crate::questions::dns::{Addresses, RecordType, Records};
+use crate::questions::smtp::software;
+use crate::questions::tcp::Connect;
+use crate::subject::{Host, Kind, Service, Subject};
+
+/// Puts case and diagnosis into a report.
+pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
+    let findings: Vec<Finding> = diagnosis.findings.iter().map(|judged| finding(case, judged)).collect();
+    Report {
+        schema: SCHEMA.to_owned(),
+        tool: Tool { name: "maildoctor".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        target: case.target.clone(),
+        started_at: case.started_at.to_string(),
+        duration_ms: case.duration_ms,
+        vantages: case.vantages.clone(),
+        verdict: diagnosis.verdict,
+        summary: diagnosis.summary.clone(),
+        diagnosis: findings.iter().filter(|f| f.explained_by.is_empty()).cloned().collect(),
+        findings,
+        checks: diagnosis.checks.iter().map(check).collect(),
+        next_tests: diagnosis.next_tests.clone(),
+        mx: exchangers(case),
+        servers: servers(case),
+        observations: case.observations.iter().cloned().map(ObservationRecord).collect(),
+    }
+}
+
+fn finding(case: &Case, judged: &Judged) -> Finding {
+    let Judged { id, finding, confidence, effective, explained_by, explains, unexplained_ms } = judged;
+    let entry = catalogue::entry(finding.code);
+    let known = finding.subjects.iter().filter_map(Service::of).find_map(|service| software(case, service)).map(|r| r.software);
+    let mut subjects = finding.subjects.iter().cloned();
+    Finding {
+        id: id.clone(),
+        code: finding.code.to_owned(),
+        title: entry.map_or_else(|| finding.code.to_owned(), |e| e.title.clone()),
+        severity: finding.severity,
+        effective_severity: *effective,
+        party: finding.party,
+        confidence: *confidence,
+        subject: subjects.next().unwrap_or_else(|| crate::subject::VantageId::local().into()),
+        also: subjects.collect(),
+        cause: finding.says.clone(),
+        detail: finding.detail.clone(),
+        evidence: finding.evidence.keys().copied().collect(),
+        claims: finding
+            .claims
+            .iter()
+            .map(|claim| Claim {
+                observation: claim.on,
+                share_ms: match claim.share {
+                    Share::Of(span) => Some(span.length_ms()),
+                    Share::Whole => None,
+                },
+                basis: claim.basis.name().to_owned(),
+            })
+            .collect(),
+        explains: explains.clone(),
+        explained_by: explained_by.clone(),
+        unexplained_ms: *unexplained_ms,
+        remedy: entry.map(|e| e.remedy(&finding.detail, known.as_deref())).unwrap_or_default(),
+        sources: entry.map(|e| e.sources()).unwrap_or_default(),
+    }
+}
+
+fn check(check: &findings::Check) -> Check {
+    Check {
+        code: check.code.to_owned(),
+        subject: check.subject.clone(),
+        vantage: check.vantage.0.clone(),
+        state: match check.state {
+            Ok(findings::State::Clear) => State::Clear,
+            Ok(findings::State::Found) => State::Found,
+            Ok(findings::State::NotApplicable) => State::NotApplicable,
+            Err(_) => State::Unknown,
+        },
+        why: check.why().map(ToString::to_string),
+        evidence: check.evidence.clone(),
+    }
+}
+
+/// The MX table: each resolver's answer, with the addresses it gives for each host.
+fn exchangers(case: &Case) -> Vec<Exchanger> {
+    let Some(domain) = case.mail_domain() else { return Vec::new() };
+    let subject: Subject = domain.into();
+    let mut table = Vec::new();
+    for seen in case.every::<Records>().filter(|s| s.observation().subject == subject) {
+        let Ok(question) = serde_json::from_value::<Records>(seen.observation().asked.clone()) else { continue };
+        let Some(answer) = seen.definite().filter(|_| question.rtype == RecordType::Mx) else { continue };
+        for (preference, host) in answer.mx() {
+            let mut addresses = Vec::new();
+            for rtype in [RecordType::A, RecordType::Aaaa] {
+                let asked = Addresses { rtype, via: question.via };
+                if let Ok(view) = case.ask(&asked, &Host::new(host), &seen.observation().vantage) {
+                    addresses.extend(view.definite().map(|a| a.addresses()).unwrap_or_default());
+                }
+            }
+            table.push(Exchanger { resolver: question.via.to_string(), vantage: seen.observation().vantage.0.clone(), preference: Some(preference), host: host.to_owned(), addresses });
+        }
+    }
+    table.sort();
+    table.dedup();
+    table
+}
+
+fn servers(case: &Case) -> Vec<Server> {
+    let mut out: Vec<Server> = Vec::new();
+    for seen in case.every::<Connect>() {
+        let Some(service) = Service::of(&seen.observation().subject) else { continue };
+        if !seen.role.speaks_smtp() || seen.open().is_none() || out.iter().any(|s| s.subject == seen.observation().subject) {
+            continue;
+        }
+        let known = software(case, service);
+        out.push(Server {
+            subject: seen.observation().subject.clone(),
+            role: seen.role.name().to_owned(),
+            software: known.as_ref().map(|k| k.software.clone()),
+            percent: known.map(|k| k.percent),
+        });
+    }
+    out
+}

@@ -1,0 +1,10 @@
+//! The report: what a case and its diagnosis come to, as JSON for programs and as text for people.
+//!
+//! A report decides nothing: it puts into words what the diagnosis says.
+
+mod build;
+mod model;
+pub mod text;
+
+pub use build::report;
+pub use model::{Check, Claim, Exchanger, Finding, Report, Server, State, Tool, SCHEMA};
