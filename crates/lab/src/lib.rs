@@ -1,1 +1,314 @@
-//! A small real mail system that can be broken on purpose.
+//! A small real mail system that can be broken on purpose: demo, teaching aid and exam.
+//!
+//! It lives on loopback addresses of its own and needs no rights: an SMTP receiver in three roles (25, 587,
+//! 465), a DNS server with an inside and an outside view, blacklists that the receiver asks through that
+//! DNS, and mailboxes on disk. Nothing it holds ever leaves the machine.
+
+pub mod dns;
+pub mod faults;
+pub mod net;
+pub mod scenario;
+pub mod smtp;
+pub mod tls;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use maildoctor_wire::rdns;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use dns::{data, Stub, View, Zones};
+use net::Plan;
+use scenario::{Role, Scenario};
+use smtp::{Behaviour, Door, Lookups, Site, Store};
+use tls::{Authority, Variant};
+
+/// The mail domain of the lab.
+pub const DOMAIN: &str = "lab.example";
+
+/// The blacklist of the lab.
+pub const BLACKLIST: &str = "dnsbl.lab.example";
+
+/// What keeps a lab from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// Addresses, ports or folders.
+    #[error("the lab cannot start: {0}")]
+    Io(#[from] io::Error),
+    /// Keys and certificates.
+    #[error("the lab's certificates cannot be made: {0}")]
+    Certificates(String),
+    /// A fault that the lab does not have.
+    #[error("the lab has no fault `{0}`; `maildoctor lab --list` shows those it has")]
+    NoSuchFault(String),
+}
+
+/// Everything that a fault may change before the servers start.
+pub struct Setup {
+    /// Addresses and ports.
+    pub plan: Plan,
+    /// The DNS.
+    pub zones: Zones,
+    /// The mail exchangers, by preference.
+    pub mx: [Behaviour; 2],
+    /// Submission.
+    pub submission: Behaviour,
+    /// Submission with implicit TLS.
+    pub smtps: Behaviour,
+    /// The certificate authority.
+    pub authority: Authority,
+    /// How the receiver asks its DNS.
+    pub stub: Stub,
+    /// Arguments of `check` that the fault needs to be seen.
+    pub arguments: Vec<String>,
+    /// A resolver that `check` is to use in place of the lab's.
+    pub resolver: Option<SocketAddr>,
+    /// The token that `check` is to send.
+    pub token: Option<String>,
+    /// The password file holds another password.
+    pub wrong_password: bool,
+    /// The address under test.
+    pub target: String,
+    /// A real message is sent and looked for.
+    pub send: bool,
+}
+
+impl Setup {
+    /// The healthy system.
+    fn healthy(plan: Plan) -> Result<Self, LabError> {
+        let authority = Authority::new()?;
+        let mut setup = Self {
+            mx: [Self::exchanger(&authority, 1)?, Self::exchanger(&authority, 2)?],
+            submission: Self::sender(&authority, Role::Submission)?,
+            smtps: Self::sender(&authority, Role::Smtps)?,
+            stub: Stub { server: SocketAddr::new(plan.resolver(), plan.dns), wait: Duration::from_secs(3), tries: 2 },
+            zones: Zones::default(),
+            plan,
+            authority,
+            arguments: Vec::new(),
+            resolver: None,
+            token: None,
+            wrong_password: false,
+            target: format!("anna@{DOMAIN}"),
+            send: false,
+        };
+        setup.fill_zones();
+        Ok(setup)
+    }
+
+    fn exchanger(authority: &Authority, number: u8) -> Result<Behaviour, LabError> {
+        let host = format!("mx{number}.{DOMAIN}");
+        let tls = authority.server(&[&host], Variant::Good)?;
+        Ok(Behaviour { tls: Some(tls), lookups: Lookups { reverse: true, blacklists: vec![BLACKLIST.to_owned()], whitelist: Vec::new() }, ..Self::plain(host, Role::Mx) })
+    }
+
+    fn sender(authority: &Authority, role: Role) -> Result<Behaviour, LabError> {
+        let host = format!("mail.{DOMAIN}");
+        let tls = authority.server(&[&host], Variant::Good)?;
+        Ok(Behaviour { tls: Some(tls), mechanisms: vec!["PLAIN", "LOGIN", "CRAM-MD5"], ..Self::plain(host, role) })
+    }
+
+    fn plain(host: String, role: Role) -> Behaviour {
+        Behaviour {
+            banner: format!("{host} ESMTP"),
+            host,
+            role,
+            door: Door::Open,
+            capabilities: ["PIPELINING", "SIZE 33554432", "8BITMIME"].map(str::to_owned).to_vec(),
+            starttls: role != Role::Smtps,
+            helo_only: false,
+            tls: None,
+            mechanisms: Vec::new(),
+            auth_before_tls: false,
+            auth_old_form: false,
+            lax: false,
+            relays: false,
+            catch_all: false,
+            tells: false,
+            keeps_plaintext: false,
+            lookups: Lookups::default(),
+            rules: Vec::new(),
+            loses: false,
+            folder: "",
+            delivery_delay: Duration::ZERO,
+        }
+    }
+
+    fn fill_zones(&mut self) {
+        let (plan, zones) = (&self.plan, &mut self.zones);
+        zones.add(DOMAIN, data::soa(&format!("ns.{DOMAIN}")));
+        zones.add(DOMAIN, data::ns(&format!("ns.{DOMAIN}")));
+        zones.add(&format!("ns.{DOMAIN}"), data::address(plan.resolver()));
+        zones.add(DOMAIN, data::txt("v=spf1 mx -all"));
+        for (number, preference) in [(1, 10), (2, 20)] {
+            let host = format!("mx{number}.{DOMAIN}");
+            zones.add(DOMAIN, data::mx(preference, &host));
+            zones.add(&host, data::address(plan.mx(number)));
+            zones.add(&rdns::ptr_name(plan.mx(number)), data::ptr(&host));
+        }
+        let mail = format!("mail.{DOMAIN}");
+        zones.add(&mail, data::address(plan.mail()));
+        zones.add(&rdns::ptr_name(plan.mail()), data::ptr(&mail));
+        // Our own source address: a client with a confirmed name.
+        let client = "client.visitor.example";
+        let source = std::net::IpAddr::from([127, 0, 0, 1]);
+        zones.add(client, data::address(source));
+        zones.add(&rdns::ptr_name(source), data::ptr(client));
+        zones.add("visitor.example", data::mx(10, client));
+        zones.add(&maildoctor_wire::dnsbl::query_name(std::net::IpAddr::from([127, 0, 0, 2]), BLACKLIST), data::address([127, 0, 0, 2].into()));
+        zones.add(BLACKLIST, data::soa(&format!("ns.{DOMAIN}")));
+    }
+
+    /// All four servers, to change something at each.
+    pub fn servers(&mut self) -> impl Iterator<Item = &mut Behaviour> {
+        self.mx.iter_mut().chain([&mut self.submission, &mut self.smtps])
+    }
+}
+
+/// A lab that runs. Dropping it ends every server and removes its folder.
+pub struct Lab {
+    plan: Plan,
+    root: PathBuf,
+    accounts: BTreeMap<String, SecretString>,
+    arguments: Vec<String>,
+    target: String,
+    resolver: SocketAddr,
+    zones: dns::Shared,
+    events: broadcast::Sender<String>,
+    send: bool,
+    _tasks: JoinSet<()>,
+}
+
+impl Lab {
+    /// Starts the system with the faults and rules of a story.
+    ///
+    /// # Errors
+    /// [`LabError`] where addresses, folders or certificates cannot be had, or a fault is unknown.
+    pub async fn start(scenario: &Scenario) -> Result<Self, LabError> {
+        let plan = Plan::find()?;
+        let mut setup = Setup::healthy(plan.clone())?;
+        for code in &scenario.faults {
+            let fault = faults::find(code).ok_or_else(|| LabError::NoSuchFault(code.clone()))?;
+            (fault.apply)(&mut setup)?;
+        }
+        for server in setup.servers() {
+            server.rules.extend(scenario.rules.iter().cloned());
+        }
+        let root = temporary_folder()?;
+        let accounts: BTreeMap<String, SecretString> = ["anna", "bert"].into_iter().map(|name| (format!("{name}@{DOMAIN}"), secret())).collect();
+        let store = Store::open(&root, accounts.keys().cloned())?;
+        store.recover()?;
+        std::fs::write(root.join("ca.pem"), setup.authority.root_pem())?;
+        let password = accounts.get(&format!("anna@{DOMAIN}")).filter(|_| !setup.wrong_password).map_or_else(|| "wrong".to_owned(), |p| p.expose_secret().to_owned());
+        std::fs::write(root.join("password"), format!("{password}\n"))?;
+        if let Some(token) = &setup.token {
+            std::fs::write(root.join("token"), token)?;
+        }
+        let (events, _) = broadcast::channel(1024);
+        let zones: dns::Shared = Arc::new(Mutex::new(setup.zones.clone()));
+        let site = Arc::new(Site { domain: DOMAIN.to_owned(), accounts: accounts.clone(), store, stub: setup.stub, cache: Mutex::default(), counts: Mutex::new(HashMap::new()), events: events.clone() });
+        let mut tasks = JoinSet::new();
+        let here = SocketAddr::new(plan.resolver(), plan.dns);
+        dns::serve(zones.clone(), View::Here, here, &mut tasks).await?;
+        dns::serve(zones.clone(), View::Outside, SocketAddr::new(plan.outside(), plan.dns), &mut tasks).await?;
+        let [mx1, mx2] = setup.mx;
+        for (behaviour, on) in [
+            (mx1, SocketAddr::new(plan.mx(1), plan.smtp)),
+            (mx2, SocketAddr::new(plan.mx(2), plan.smtp)),
+            (setup.submission, SocketAddr::new(plan.mail(), plan.submission)),
+            (setup.smtps, SocketAddr::new(plan.mail(), plan.smtps)),
+        ] {
+            smtp::serve(site.clone(), behaviour, on, &mut tasks).await?;
+        }
+        let mut arguments = setup.arguments;
+        if setup.token.is_some() {
+            arguments.extend(["--auth-token-file".to_owned(), root.join("token").display().to_string()]);
+        }
+        Ok(Self { plan, root, accounts, arguments, target: setup.target, resolver: setup.resolver.unwrap_or(here), zones, events, send: setup.send, _tasks: tasks })
+    }
+
+    /// The arguments of `maildoctor` that check this lab.
+    pub fn check_arguments(&self) -> Vec<String> {
+        let plan = &self.plan;
+        let ports = format!(
+            "smtp={},submission={},smtps={},imap={},imaps={},pop3={},pop3s={},https={},dns={}",
+            plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps, plan.pop3, plan.pop3s, plan.closed, plan.dns
+        );
+        let anna = format!("anna@{DOMAIN}");
+        let mut out: Vec<String> = ["check", &self.target, "--resolver", &self.resolver.to_string(), "--foreign-resolver", &SocketAddr::new(plan.outside(), plan.dns).to_string()].map(str::to_owned).to_vec();
+        out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
+        out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
+        out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);
+        if self.send {
+            out.extend(["--send".to_owned(), "--mailbox".to_owned(), format!("maildir:{}", self.maildir(&anna).display())]);
+        }
+        out.extend(self.arguments.iter().cloned());
+        out
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.root.join(name).display().to_string()
+    }
+
+    /// The mailbox of a user.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.root.join("mail").join(user)
+    }
+
+    /// Addresses and ports.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The folder of mail, keys and password.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The accounts: user and password.
+    pub fn accounts(&self) -> &BTreeMap<String, SecretString> {
+        &self.accounts
+    }
+
+    /// The DNS, to change records while the lab runs.
+    pub fn zones(&self) -> &dns::Shared {
+        &self.zones
+    }
+
+    /// What happens, a line each, from now on.
+    pub fn events(&self) -> broadcast::Receiver<String> {
+        self.events.subscribe()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Best effort: a folder that cannot be removed lies in the system's folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}
+
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// A password that nobody has used before.
+fn secret() -> SecretString {
+    format!("lab-{:016x}", random()).into()
+}
+
+fn temporary_folder() -> io::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("maildoctor-lab-{}-{:016x}", std::process::id(), random()));
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&path)?;
+    Ok(path)
+}

@@ -7,6 +7,7 @@ mod ask;
 mod graph;
 mod observation;
 mod record;
+mod redact;
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -1,0 +1,34 @@
+//! `maildoctor schema`: the JSON Schemas of what the program writes.
+
+use clap::ValueEnum;
+use maildoctor_core::case::Case;
+use maildoctor_core::report::Report;
+
+use crate::output;
+
+/// Print a JSON Schema.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  maildoctor schema report\n  maildoctor schema case > case.schema.json")]
+pub(crate) struct Args {
+    /// Which one.
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// Of `check --format json`.
+    Report,
+    /// Of `check --save`.
+    Case,
+}
+
+/// Runs the command and gives its exit code.
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    let schema = match args.what {
+        What::Report => schemars::schema_for!(Report),
+        What::Case => schemars::schema_for!(Case),
+    };
+    output::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    Ok(0)
+}

@@ -1,0 +1,171 @@
+//! The lab's SMTP receiver: one server per address and role, many clients at once.
+
+mod session;
+mod store;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use secrecy::SecretString;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::dns::Stub;
+use crate::scenario::{Role, Rule};
+
+pub use store::Store;
+
+/// Clients at once at one server.
+const MAX_CLIENTS: usize = 512;
+
+/// How a server meets connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Door {
+    /// It takes them.
+    #[default]
+    Open,
+    /// Nothing listens.
+    Shut,
+    /// It resets each at once.
+    Reset,
+    /// SYNs go unanswered: the queue of connections is full and stays so.
+    Full,
+}
+
+/// What a server waits for before it greets, as the field guide's server does.
+#[derive(Debug, Clone, Default)]
+pub struct Lookups {
+    /// The reverse name of the client.
+    pub reverse: bool,
+    /// Blacklists, asked for the client's address.
+    pub blacklists: Vec<String>,
+    /// Clients that are not looked up.
+    pub whitelist: Vec<IpAddr>,
+}
+
+/// How a server behaves.
+#[derive(Clone)]
+pub struct Behaviour {
+    /// Its role.
+    pub role: Role,
+    /// Its own name.
+    pub host: String,
+    /// How it meets connections.
+    pub door: Door,
+    /// The text of its banner after the code.
+    pub banner: String,
+    /// Lines of the EHLO reply beside STARTTLS and AUTH.
+    pub capabilities: Vec<String>,
+    /// STARTTLS is offered.
+    pub starttls: bool,
+    /// EHLO is refused and HELO works.
+    pub helo_only: bool,
+    /// TLS, where the server has a certificate.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The mechanisms of AUTH.
+    pub mechanisms: Vec<&'static str>,
+    /// AUTH is offered before TLS.
+    pub auth_before_tls: bool,
+    /// AUTH is announced in the old form, `AUTH=`.
+    pub auth_old_form: bool,
+    /// MAIL is taken before TLS and AUTH.
+    pub lax: bool,
+    /// It relays for anybody.
+    pub relays: bool,
+    /// It takes every local part.
+    pub catch_all: bool,
+    /// It tells in VRFY who is there.
+    pub tells: bool,
+    /// What was sent in the clear behind STARTTLS is run under TLS.
+    pub keeps_plaintext: bool,
+    /// What it looks up before it greets.
+    pub lookups: Lookups,
+    /// What is done to commands.
+    pub rules: Vec<Rule>,
+    /// Messages are taken and never delivered.
+    pub loses: bool,
+    /// Where messages are delivered within the mailbox; `.Junk` is the junk folder.
+    pub folder: &'static str,
+    /// How long delivery takes after the 250.
+    pub delivery_delay: Duration,
+}
+
+/// What all servers of a lab share.
+pub struct Site {
+    /// The mail domain.
+    pub domain: String,
+    /// User name (with domain) and password.
+    pub accounts: BTreeMap<String, SecretString>,
+    /// Mailboxes and queue.
+    pub store: Store,
+    /// How the receiver looks things up.
+    pub stub: Stub,
+    /// The cache of reverse lookups and blacklists.
+    pub cache: Mutex<HashMap<IpAddr, Option<String>>>,
+    /// How often each rule has fitted.
+    pub counts: Mutex<HashMap<String, u32>>,
+    /// Who is told what happens.
+    pub events: tokio::sync::broadcast::Sender<String>,
+}
+
+/// Serves one address until the set is dropped.
+///
+/// # Errors
+/// Where the address cannot be used.
+pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<()> {
+    match behaviour.door {
+        Door::Shut => return Ok(()),
+        Door::Full => return fill(on, tasks),
+        Door::Open | Door::Reset => {}
+    }
+    let listener = TcpListener::bind(on).await?;
+    let behaviour = Arc::new(behaviour);
+    tasks.spawn(async move {
+        let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
+        while let Ok(slot) = slots.clone().acquire_owned().await {
+            let Ok((stream, client)) = listener.accept().await else { continue };
+            if behaviour.door == Door::Reset {
+                reset(stream);
+                continue;
+            }
+            let (site, behaviour) = (site.clone(), behaviour.clone());
+            tokio::spawn(async move {
+                let _slot = slot;
+                session::run(&site, &behaviour, stream, client).await;
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Closes with RST instead of FIN.
+fn reset(stream: TcpStream) {
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Makes the kernel drop SYNs: a queue of one, filled by connections of our own that nobody accepts.
+fn fill(on: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<()> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(on), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&on.into())?;
+    socket.listen(0)?;
+    let mut fillers = Vec::new();
+    for _ in 0..4 {
+        let filler = socket2::Socket::new(socket2::Domain::for_address(on), socket2::Type::STREAM, None)?;
+        filler.set_nonblocking(true)?;
+        // It stays in the queue, or its SYN is dropped: either way the queue is full.
+        let _ = filler.connect(&on.into());
+        fillers.push(filler);
+    }
+    tasks.spawn(async move {
+        let _held = (socket, fillers);
+        std::future::pending::<()>().await;
+    });
+    Ok(())
+}
