@@ -300,6 +300,9 @@ async fn blacklists(context: &Context, visited: &[Visited]) {
     addresses.sort();
     addresses.dedup();
     join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &addresses))).await;
+    if context.options.helo.is_none() {
+        return; // looked up for our EHLO name
+    }
     let own: BTreeSet<IpAddr> = visited.iter().filter_map(|v| v.source.map(|s| s.ip())).collect();
     join_all(own.into_iter().map(|ip| dns::reverse(context, ip))).await;
 }

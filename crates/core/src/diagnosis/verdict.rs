@@ -57,7 +57,7 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
         Some(Severity::Advice) | None => {}
     }
     // A fault of ours that kept something from being seen: not seen is not healthy.
-    let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective >= Severity::Degraded);
+    let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
     if (kept_us && checks.iter().any(|c| c.state.is_err())) || !saw_anything(checks) {
         return Verdict::Inconclusive;
     }

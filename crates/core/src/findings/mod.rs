@@ -3,7 +3,21 @@
 //! A rule is pure. It asks the case questions about one subject and says what it found; no rule sees
 //! another's findings. Symptoms and causes meet in the diagnosis alone.
 
+mod auth;
+mod banner;
+mod client;
+mod connect;
+mod delivery;
+mod dns;
+mod ehlo;
+mod envelope;
+mod firewall;
 mod found;
+mod mailbox;
+mod relay;
+mod tls;
+mod vantage;
+mod ways;
 mod window;
 
 use crate::case::{Case, ObsId, Why};
@@ -200,9 +214,22 @@ pub fn services(case: &Case, roles: &[Role], from: &VantageId, from_anywhere: bo
     found
 }
 
-/// Every rule. This list is the only thing to edit beside a finding's own files.
+/// Every rule, area by area.
 pub fn all() -> Vec<Rule> {
-    [connect::RULES].concat()
+    [
+        dns::rules(),
+        connect::rules(),
+        banner::rules(),
+        ehlo::rules(),
+        firewall::rules(),
+        tls::rules(),
+        auth::rules(),
+        client::rules(),
+        relay::rules(),
+        envelope::rules(),
+        delivery::rules(),
+        mailbox::rules(),
+        vantage::rules(),
+    ]
+    .concat()
 }
-
-mod connect;

@@ -20,9 +20,6 @@ use crate::vantage::{Vantage, DNS_LIMIT};
 /// AUTH exchanges that a server may reject in one run, over all ports, hosts and vantages.
 pub const MAX_REJECTED_AUTH: usize = 2;
 
-/// How long our EHLO name is looked up before an address literal has to do.
-const HELO_LOOKUP: Duration = Duration::from_secs(3);
-
 /// Kept back from the deadline, so that what is still waited for can be written down.
 const RESERVE: Duration = Duration::from_millis(250);
 
@@ -123,12 +120,8 @@ impl Context {
             let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
             names.entry(source).or_default().clone()
         };
-        cell.get_or_init(|| async {
-            let named = tokio::time::timeout(HELO_LOOKUP, self.confirmed_name(source)).await;
-            named.ok().flatten().unwrap_or_else(|| literal(source))
-        })
-        .await
-        .clone()
+        // Not cut short: how long our own name takes is what the server may be waiting for too.
+        cell.get_or_init(|| async { self.confirmed_name(source).await.unwrap_or_else(|| literal(source)) }).await.clone()
     }
 
     async fn confirmed_name(&self, source: IpAddr) -> Option<String> {

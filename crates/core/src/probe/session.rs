@@ -309,9 +309,11 @@ pub async fn injection(context: &Context, way: &Way) {
     let wrapped = session.talk.wrap(async |plain| tls::shake(&context.trusted, plain, name.as_deref(), limit).await.1.ok_or(())).await;
     let mut wire = InjectionWire { tls: wrapped.is_ok(), answered: None };
     if let Ok((mut talk, _)) = wrapped {
-        let heard = talk.read_raw(Duration::from_millis(1500).min(context.left()), |o| o.ends_with(b"\n")).await;
-        wire.answered = (!heard.is_empty()).then(|| maildoctor_wire::octets::escape(&heard));
-        talk.quit().await;
+        // An honest server has one thing to answer under TLS: QUIT. A reply before its 221 is the NOOP's.
+        if talk.send_raw(b"QUIT\r\n").await.is_ok() {
+            let heard = talk.read_raw(context.limit().min(LOOK_BEHIND), |o| o.windows(4).any(|w| w == b"221 ")).await;
+            wire.answered = (heard.starts_with(b"250")).then(|| maildoctor_wire::octets::escape(&heard));
+        }
     }
     context.record(&Injection, &way.on(), (at, context.recorder.now() - at), &wire);
 }

@@ -21,6 +21,7 @@ pub(crate) fn link(observation: &Observation, graph: &mut Graph) {
         (dns::Records::PROBE, link_as::<dns::Records>),
         (dns::Addresses::PROBE, link_as::<dns::Addresses>),
         (tcp::Connect::PROBE, link_as::<tcp::Connect>),
+        (smtp::Auth::PROBE, link_as::<smtp::Auth>),
         (tls::Handshake::PROBE, link_as::<tls::Handshake>),
     ];
     if let Some((_, link)) = LINKS.iter().find(|(probe, _)| *probe == observation.probe) {

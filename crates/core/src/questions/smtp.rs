@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tcp::{Connect, Role};
 use super::tls::Handshake;
-use crate::case::{Case, Question, Seen, Why};
-use crate::subject::{Service, VantageId};
+use crate::case::{Case, Graph, Observation, Question, Seen, Why};
+use crate::subject::{Account, Service, VantageId};
 
 /// Before TLS or under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -455,6 +455,12 @@ impl Question for Auth {
         needs_session(case, on, from)?;
         let (seen, capabilities) = capabilities(case, on, from)?;
         if capabilities.mechanisms().is_empty() { Err(Why::Denied(seen.id())) } else { Ok(()) }
+    }
+
+    fn link(observation: &Observation, view: &AuthWire, graph: &mut Graph) {
+        if let Some(service) = crate::case::subject_of::<Service>(observation) {
+            graph.leans(&Account(view.user.clone()), service);
+        }
     }
 }
 

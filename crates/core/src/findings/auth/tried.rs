@@ -1,0 +1,77 @@
+//! What became of the try: auth-rejected, auth-backend-down, auth-needs-tls, auth-mechanism-broken,
+//! auth-oauth-required, auth-banned. One table from the reply's meaning to the code.
+
+use maildoctor_wire::dialogue::End;
+use maildoctor_wire::wording::Meaning;
+
+use super::super::ways::called;
+use super::super::{At, Found, Key, Rule, Told};
+use crate::case::{Seen, Why};
+use crate::questions::smtp::{Auth, AuthWire, Credentials};
+use crate::questions::tcp::Role;
+use crate::subject::{Account, Service};
+
+const CODES: &[&str] = &["auth-rejected", "auth-backend-down", "auth-needs-tls", "auth-mechanism-broken", "auth-oauth-required", "auth-banned"];
+
+pub(super) const RULES: &[Rule] = &[Rule::service(CODES, &[Role::Smtp, Role::Submission, Role::Smtps], tried)];
+
+fn tried(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let token = at.ask(&Auth { with: Credentials::Token, attempt: 1 });
+    let given = at.ask(&Auth { with: Credentials::Given, attempt: 1 });
+    if let Ok(seen) = &token {
+        judge(at, found, seen, None);
+    }
+    match given {
+        Ok(seen) => {
+            let second = at.ask(&Auth { with: Credentials::Given, attempt: 2 }).ok();
+            judge(at, found, &seen, second);
+        }
+        Err(why) if token.is_err() => return Err(why),
+        Err(_) => {}
+    }
+    found.state()
+}
+
+fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>, second: Option<Seen<'_, AuthWire>>) {
+    let Some(reply) = seen.reply() else {
+        found.missed(Why::Denied(seen.id()));
+        return;
+    };
+    if seen.accepted().is_some() {
+        return;
+    }
+    let server = called(at.case, &at.on, &at.from);
+    let quoted = reply.quoted();
+    let other_works = second.filter(|s| s.accepted().is_some());
+    let cut = second.filter(|s| s.exchanges.last().is_some_and(|e| matches!(e.end, End::Closed | End::Reset)) || s.reply().is_some_and(|r| r.code == 421));
+    let (code, says) = if let Some(works) = other_works {
+        ("auth-mechanism-broken", format!("{server} offers AUTH {} and refuses it (\"{quoted}\"), while {} with the same password works", seen.mechanism, works.mechanism))
+    } else if let Some(cut) = cut {
+        let how = cut.exchanges.last().map(|e| e.in_words()).unwrap_or_default();
+        ("auth-banned", format!("{server} sends us away after a refused AUTH: {how}"))
+    } else {
+        match seen.meaning() {
+            Some(Meaning::AuthBackendDown) => ("auth-backend-down", format!("{server} cannot check passwords: \"{quoted}\"")),
+            Some(Meaning::TlsRequired) => ("auth-needs-tls", format!("{server} refuses AUTH because the connection is not encrypted: \"{quoted}\"")),
+            Some(Meaning::OauthRequired) => ("auth-oauth-required", format!("{server} takes no passwords any more: \"{quoted}\"")),
+            Some(Meaning::MechanismUnsupported) => ("auth-mechanism-broken", format!("{server} offers AUTH {} and does not know it: \"{quoted}\"", seen.mechanism)),
+            Some(Meaning::RateLimited) => ("auth-banned", format!("{server} puts us off for too many tries: \"{quoted}\"")),
+            _ => ("auth-rejected", format!("{server} refuses the user name and password of {}: \"{quoted}\"", seen.user)),
+        }
+    };
+    let finding = found
+        .is_a(code, Key::Named(seen.user.clone()))
+        .says(says)
+        .detail("user", seen.user.as_str())
+        .detail("mechanism", seen.mechanism.as_str())
+        .detail("reply", quoted)
+        .detail("code", reply.code)
+        .detail("address", at.on.0.ip().to_string())
+        .also(Account(seen.user.clone()))
+        .witnessed(seen.id())
+        .owes_step(seen.id());
+    if let Some(works) = other_works {
+        finding.witnessed(works.id());
+    }
+}
+

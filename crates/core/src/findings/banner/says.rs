@@ -1,0 +1,105 @@
+//! What the banner says: banner-missing-220, banner-421-overload, banner-554-blocked, banner-no-hostname,
+//! banner-localhost, banner-leaks-version.
+
+use maildoctor_wire::banner::is_private_name;
+use maildoctor_wire::wording::named_zone;
+
+use super::super::ways::called;
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::questions::smtp::FIRST;
+use crate::questions::tcp::Role;
+use crate::subject::Service;
+
+const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+const MX: &[Role] = &[Role::Smtp];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["banner-missing-220"], ALL, missing),
+    Rule::service(&["banner-421-overload"], ALL, overload),
+    Rule::service(&["banner-554-blocked"], ALL, blocked),
+    Rule::service(&["banner-no-hostname"], MX, no_hostname),
+    Rule::service(&["banner-localhost"], MX, localhost),
+    Rule::service(&["banner-leaks-version"], MX, version),
+];
+
+fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let reply = banner.need(|b| b.reply())?;
+    if !matches!(reply.code, 220 | 421 | 554) {
+        found
+            .is(Key::Named(reply.quoted()))
+            .says(format!("{} greets with \"{}\" instead of 220", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .detail("code", reply.code)
+            .witnessed(banner.id())
+            .owes_step(banner.id());
+    }
+    found.state()
+}
+
+fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: u16, words: &str) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let reply = banner.need(|b| b.reply())?;
+    if reply.code == wanted {
+        let finding = found
+            .is(Key::Named(wanted.to_string()))
+            .says(format!("{} {words}: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .witnessed(banner.id())
+            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+        if let Some(zone) = named_zone(&reply.text()) {
+            finding.detail("zone", zone);
+        }
+    }
+    found.state()
+}
+
+fn overload(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    code(at, found, 421, "says in its banner that it is too busy")
+}
+
+fn blocked(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    code(at, found, 554, "refuses our address in its banner")
+}
+
+fn no_hostname(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let text = banner.need(|b| b.greeted())?;
+    if text.host.is_none() {
+        let reply = banner.reply().map(|r| r.quoted()).unwrap_or_default();
+        found
+            .is(Key::Named("banner".to_owned()))
+            .says(format!("the banner of {} does not begin with the server's name: \"{reply}\"", called(at.case, &at.on, &at.from)))
+            .detail("reply", reply)
+            .witnessed(banner.id())
+            .owes_step(banner.id());
+    }
+    found.state()
+}
+
+fn localhost(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let Some(host) = &banner.need(|b| b.greeted())?.host else { return Ok(State::NotApplicable) };
+    if is_private_name(host) {
+        found
+            .is(Key::Named(host.clone()))
+            .says(format!("{} calls itself {host}, a name that means nothing outside", called(at.case, &at.on, &at.from)))
+            .detail("name", host.as_str())
+            .witnessed(banner.id());
+    }
+    found.state()
+}
+
+fn version(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    if let Some(version) = &banner.need(|b| b.greeted())?.version {
+        found
+            .is(Key::Named(version.clone()))
+            .says(format!("the banner of {} tells product and version: {version}", called(at.case, &at.on, &at.from)))
+            .detail("version", version.as_str())
+            .witnessed(banner.id());
+    }
+    found.state()
+}

@@ -1,0 +1,188 @@
+//! When the banner comes: banner-slow, banner-timeout, banner-greet-delay, dnsbl-timeout, dnsbl-slow,
+//! client-whitelisted-or-cached.
+
+use maildoctor_wire::dialogue::End;
+use maildoctor_wire::wording::named_zone;
+
+use super::super::ways::{called, sources};
+use super::super::{services, At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::{Skip, Span, Why};
+use crate::questions::dns::{ListEntry, RecordType, Via};
+use crate::questions::smtp::{Rcpt, FIRST, SECOND};
+use crate::questions::tcp::Role;
+use crate::subject::{Service, Zone};
+
+const MX: &[Role] = &[Role::Smtp];
+const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["banner-slow"], ALL, slow),
+    Rule::service(&["banner-timeout"], ALL, timeout),
+    Rule::service(&["banner-greet-delay"], MX, greet_delay),
+    Rule::zone(&["dnsbl-timeout"], list_silent),
+    Rule::zone(&["dnsbl-slow"], list_slow),
+    Rule::service(&["client-whitelisted-or-cached"], MX, whitelisted).over_all_vantages(),
+];
+
+/// From here on a banner is slow.
+const SLOW_MS: u64 = 5000;
+
+/// A first line at once and the rest this much later is a pause on purpose.
+const TEASE_MS: u64 = 1500;
+
+/// From here on the answer of a blacklist is slow.
+const LIST_SLOW_MS: u64 = 2000;
+
+fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let wait = banner.wire.exchange.wait_ms();
+    banner.need(|b| b.reply())?;
+    if wait < SLOW_MS {
+        return Ok(State::Clear);
+    }
+    let second = at.ask(&SECOND).ok().filter(|s| s.reply().is_some()).map(|s| s.wire.exchange.wait_ms());
+    let again = match second {
+        Some(ms) if ms * 4 < wait => format!("; a second visit was answered after {ms} ms, so the first lookup is kept in a cache"),
+        Some(ms) => format!("; a second visit waited {:.1} s as well", ms as f64 / 1000.0),
+        None => String::new(),
+    };
+    let shape = resolver_shape(wait).map(|text| format!(" ({text})")).unwrap_or_default();
+    found
+        .is(Key::Named("banner wait".to_owned()))
+        .says(format!("the banner of {} comes after {:.1} s{shape}{again}", called(at.case, &at.on, &at.from), wait as f64 / 1000.0))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("delay_ms", wait)
+        .witnessed(banner.id())
+        .owes_wait(banner.id(), banner.observation().span());
+    if at.case.every::<ListEntry>().next().is_none() {
+        found.suggest_with("banner-slow", "time the blacklists that servers commonly ask: one that does not answer for us keeps the server waiting too", "--dnsbl=zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org");
+    }
+    found.state()
+}
+
+/// Whether a wait is that of a resolver's usual time-outs: 5 s a try, and what libc, BIND and Windows make of it.
+fn resolver_shape(wait_ms: u64) -> Option<&'static str> {
+    [
+        (5_000, "as long as one try of a libc resolver"),
+        (10_000, "as long as two tries of a libc resolver"),
+        (15_000, "as long as three tries of a resolver"),
+        (20_000, "as long as two servers with two tries each"),
+        (30_000, "as long as three servers with two tries each"),
+    ]
+    .into_iter()
+    .find(|(typical, _)| wait_ms >= *typical && wait_ms < typical + 700)
+    .map(|(_, text)| text)
+}
+
+fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    if banner.wire.exchange.end == End::TimedOut {
+        let waited = banner.observation().took_ms;
+        found
+            .is(Key::Named("silent banner".to_owned()))
+            .says(format!("{} takes the connection and says nothing for {:.0} s", called(at.case, &at.on, &at.from), waited as f64 / 1000.0))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("waited_ms", waited)
+            .witnessed(banner.id())
+            .owes_step(banner.id())
+            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let reply = banner.need(|b| b.reply())?;
+    let exchange = &banner.wire.exchange;
+    let first = exchange.first_octet_ms.unwrap_or(0);
+    let pause = exchange.done_ms.saturating_sub(first);
+    if reply.code == 220 && reply.lines.len() > 1 && pause >= TEASE_MS {
+        found
+            .is(Key::Named("greet delay".to_owned()))
+            .says(format!("{} sends the first line of its banner at once and the last {:.1} s later: a pause on purpose that drives off spammers", called(at.case, &at.on, &at.from), pause as f64 / 1000.0))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("delay_ms", pause)
+            .witnessed(banner.id())
+            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+/// Lays what a list costs us over every banner and RCPT reply that was waited for.
+fn lay_over(at: &At<'_, Zone>, found: &mut Found<'_>, fits: impl Fn(&crate::questions::dns::Dns, u64) -> bool, words: &str) -> Told {
+    let own = sources(at.case, &at.from);
+    if own.is_empty() {
+        return Err(Why::NotPlanned);
+    }
+    for source in own {
+        let seen = at.ask(&ListEntry { address: source, rtype: RecordType::A, via: Via::Own })?;
+        let took = seen.observation().took_ms;
+        if !fits(&seen, took) {
+            continue;
+        }
+        // From outside nobody knows which lists a server asks, unless it names them.
+        let basis = if named_by_server(at) { Basis::OwnMeasure } else { Basis::Pattern };
+        let finding = found
+            .may_be(at.on.clone())
+            .says(format!("the blacklist {} {words} {:.1} s for our address, and servers that ask it before they greet wait for it", at.on, took as f64 / 1000.0))
+            .detail("zone", at.on.as_str())
+            .detail("delay_ms", took)
+            .also(at.on.clone())
+            .proof(seen.id(), Basis::OwnMeasure);
+        for service in services(at.case, ALL, &at.from, false) {
+            let banner = at.ask_of(&FIRST, &service).ok().map(|b| (b.id(), b.observation().span()));
+            let rcpts = at.case.every::<Rcpt>().filter(|r| r.observation().subject == service.into() && r.observation().vantage == at.from).map(|r| (r.id(), r.observation().span()));
+            for (id, wait) in banner.into_iter().chain(rcpts) {
+                let share = Span { from_ms: wait.from_ms, to_ms: wait.from_ms.saturating_add(took) };
+                finding.also(service).claims(id, Share::Of(share), basis);
+            }
+        }
+    }
+    found.state()
+}
+
+/// Whether some reply of a server names the zone.
+fn named_by_server(at: &At<'_, Zone>) -> bool {
+    let replies = at.case.every::<Rcpt>().filter_map(|r| r.view().reply());
+    let banners = at.case.every::<crate::questions::smtp::Banner>().filter_map(|b| b.view().reply());
+    replies.chain(banners).any(|reply| named_zone(&reply.text()).is_some_and(|zone| zone == at.on.as_str()))
+}
+
+fn list_silent(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
+    lay_over(at, found, |dns, _| dns.unanswered(), "does not answer within")
+}
+
+fn list_slow(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
+    lay_over(at, found, |dns, took| dns.rcode().is_some() && took >= LIST_SLOW_MS, "takes")
+}
+
+fn whitelisted(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let mut waits = Vec::new();
+    for from in at.case.vantage_ids() {
+        if let Ok(banner) = at.ask_from(&FIRST, &at.on, &from)
+            && banner.reply().is_some()
+        {
+            waits.push((from, banner.wire.exchange.wait_ms(), banner.id()));
+        }
+    }
+    if waits.len() < 2 {
+        return Err(Why::Skipped(Skip { because: "whether the banner is quick for strangers too is only seen from a second place".to_owned(), option: String::new() }));
+    }
+    let quick = waits.iter().min_by_key(|w| w.1);
+    let slow = waits.iter().max_by_key(|w| w.1);
+    if let (Some(quick), Some(slow)) = (quick, slow)
+        && slow.1 >= SLOW_MS
+        && quick.1 * 4 < slow.1
+    {
+        found
+            .is(at.on)
+            .says(format!("{} greets {} after {} ms and {} after {:.1} s: it knows the one and looks up the other", called(at.case, &at.on, &at.from), quick.0, quick.1, slow.0, slow.1 as f64 / 1000.0))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("delay_ms", slow.1)
+            .detail("vantage", slow.0.to_string())
+            .witnessed(quick.2)
+            .witnessed(slow.2)
+            .claims(slow.2, Share::Whole, Basis::Witnessed);
+    }
+    found.state().or(Ok(State::Clear))
+}

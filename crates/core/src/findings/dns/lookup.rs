@@ -1,0 +1,124 @@
+//! Whether the domain can be looked up at all: domain-not-found, mx-lookup-failed, resolver-unreachable,
+//! resolver-servfail, dns-slow, resolver-slow.
+
+use super::super::ways::{foreign_mx, own_mx};
+use super::super::{At, Basis, Found, Rule, Share, State, Told};
+use crate::case::Why;
+use crate::questions::dns::Records;
+use crate::subject::{Domain, Resolver, Subject};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::domain(&["domain-not-found"], not_found),
+    Rule::domain(&["mx-lookup-failed"], lookup_failed),
+    Rule::domain(&["resolver-unreachable"], unreachable),
+    Rule::domain(&["resolver-servfail"], servfail),
+    Rule::domain(&["dns-slow"], slow),
+    Rule::domain(&["resolver-slow"], resolver_slow),
+];
+
+/// From here on an answer is slow, in milliseconds.
+const SLOW_MS: u64 = 1000;
+
+fn not_found(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    let answer = own.need(|d| d.definite())?;
+    let elsewhere = foreign_mx(at).iter().any(|f| f.definite().is_some_and(|a| !a.nxdomain));
+    if answer.nxdomain && !elsewhere {
+        let domain = at.on.as_str();
+        found.is(at.on.clone()).says(format!("the domain {domain} does not exist: the DNS answers NXDOMAIN")).detail("domain", domain).witnessed(own.id()).claims(own.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+fn lookup_failed(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    if own.definite().is_none() {
+        let domain = at.on.as_str();
+        found
+            .is(at.on.clone())
+            .says(format!("the mail exchangers of {domain} cannot be looked up: {} from {}", own.in_words(), own.wire.server))
+            .detail("domain", domain)
+            .detail("resolver", own.wire.server.to_string())
+            .detail("answer", own.in_words())
+            .witnessed(own.id())
+            .owes_step(own.id());
+    }
+    found.state()
+}
+
+fn unreachable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    let asked: Vec<_> = at.case.every::<Records>().filter(|s| s.observation().vantage == at.from && s.observation().asked.get("via").and_then(|v| v.as_str()) == Some("own")).collect();
+    if !asked.is_empty() && asked.iter().all(|s| s.unanswered()) {
+        let finding = found
+            .is(Resolver(own.wire.server))
+            .says(format!("the resolver {} does not answer: {}", own.wire.server, own.in_words()))
+            .detail("resolver", own.wire.server.to_string())
+            .also(Resolver(own.wire.server));
+        for seen in asked {
+            finding.witnessed(seen.id()).claims(seen.id(), Share::Whole, Basis::Witnessed);
+        }
+    }
+    found.state()
+}
+
+fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    let bad = own.rcode().filter(|code| !matches!(*code, "NOERROR" | "NXDOMAIN"));
+    let others = foreign_mx(at);
+    let Some(code) = bad else { return Ok(State::Clear) };
+    let Some(other) = others.first() else { return Err(Why::Denied(own.id())) };
+    at.note(other.id());
+    found
+        .is(Resolver(own.wire.server))
+        .says(format!("the resolver {} answers {code} for {}, while {} answers it", own.wire.server, at.on, other.wire.server))
+        .detail("resolver", own.wire.server.to_string())
+        .detail("rcode", code)
+        .detail("domain", at.on.as_str())
+        .also(Resolver(own.wire.server))
+        .witnessed(own.id())
+        .witnessed(other.id())
+        .claims(own.id(), Share::Whole, Basis::Witnessed);
+    found.state()
+}
+
+fn slow(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    own.need(|d| d.definite())?;
+    let observation = own.observation();
+    if observation.took_ms >= SLOW_MS {
+        found
+            .is(at.on.clone())
+            .says(format!("looking up the mail exchangers of {} takes {:.1} s", at.on, observation.took_ms as f64 / 1000.0))
+            .detail("domain", at.on.as_str())
+            .detail("delay_ms", observation.took_ms)
+            .witnessed(own.id())
+            .owes_wait(own.id(), observation.span());
+    }
+    found.state()
+}
+
+fn resolver_slow(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let own = own_mx(at)?;
+    own.need(|d| d.definite())?;
+    let took = own.observation().took_ms;
+    if took < SLOW_MS {
+        return Ok(State::Clear);
+    }
+    let Some(quick) = foreign_mx(at).into_iter().find(|f| f.observation().took_ms * 3 < took) else {
+        return if foreign_mx(at).is_empty() { Err(Why::NotPlanned) } else { Ok(State::Clear) };
+    };
+    at.note(quick.id());
+    let subject: Subject = Resolver(own.wire.server).into();
+    found
+        .is(Resolver(own.wire.server))
+        .says(format!("the resolver {} takes {:.1} s where {} takes {} ms", own.wire.server, took as f64 / 1000.0, quick.wire.server, quick.observation().took_ms))
+        .detail("resolver", own.wire.server.to_string())
+        .detail("delay_ms", took)
+        .also(subject)
+        .witnessed(own.id())
+        .witnessed(quick.id())
+        .claims(own.id(), Share::Whole, Basis::Witnessed);
+    found.state()
+}
+

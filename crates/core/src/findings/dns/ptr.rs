@@ -1,0 +1,129 @@
+//! Reverse DNS: ptr-missing, ptr-mismatch, ptr-generic of the exchangers, and ptr-slow of our own address.
+
+use std::net::IpAddr;
+
+use maildoctor_wire::rdns::looks_generic;
+
+use super::super::ways::sources;
+use super::super::{services, At, Basis, Found, Rule, Share, State, Told};
+use crate::case::{ObsId, Seen, Span, Why};
+use crate::questions::dns::{Addresses, Dns, RecordType, ReverseNames, Via};
+use crate::questions::smtp::FIRST;
+use crate::questions::tcp::Role;
+use crate::subject::{Addr, Host, VantageId};
+
+pub(super) const RULES: &[Rule] =
+    &[Rule::addr(&["ptr-missing"], missing), Rule::addr(&["ptr-mismatch"], mismatch), Rule::addr(&["ptr-generic"], generic), Rule::vantage(&["ptr-slow"], slow)];
+
+/// From here on a lookup of our own name counts as slow, in milliseconds.
+const SLOW_MS: u64 = 2000;
+
+/// Only addresses at which mail is exchanged: nobody asks for the reverse name of a submission host.
+fn exchanges(at: &At<'_, Addr>) -> bool {
+    services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0)
+}
+
+fn names<'c>(at: &At<'c, Addr>) -> Result<(Seen<'c, Dns>, Vec<&'c str>), Why> {
+    let seen = at.ask(&ReverseNames { via: Via::Own })?;
+    let names = seen.need(|d| d.definite())?.names();
+    Ok((seen, names))
+}
+
+fn missing(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
+    if !exchanges(at) {
+        return Ok(State::NotApplicable);
+    }
+    let (seen, names) = names(at)?;
+    if names.is_empty() {
+        found.is(at.on).says(format!("the mail exchanger's address {} has no reverse name", at.on)).detail("address", at.on.to_string()).witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
+    if !exchanges(at) {
+        return Ok(State::NotApplicable);
+    }
+    let (seen, names) = names(at)?;
+    if names.is_empty() {
+        return Ok(State::NotApplicable);
+    }
+    let mut unknown = None;
+    let mut shown: Vec<ObsId> = Vec::new();
+    for name in names.iter().take(4) {
+        let rtype = if at.on.0.is_ipv4() { RecordType::A } else { RecordType::Aaaa };
+        match at.ask_of(&Addresses { rtype, via: Via::Own }, &Host::new(name)) {
+            Ok(forward) => match forward.definite() {
+                Some(answer) if answer.addresses().contains(&at.on.0) => return Ok(State::Clear),
+                Some(_) => shown.push(forward.id()),
+                None => unknown = Some(Why::Denied(forward.id())),
+            },
+            Err(why) => unknown = Some(why),
+        }
+    }
+    if let Some(why) = unknown {
+        return Err(why);
+    }
+    let name = names.first().copied().unwrap_or_default();
+    let finding = found
+        .is(at.on)
+        .says(format!("the reverse name {name} of the mail exchanger's address {} does not lead back to it", at.on))
+        .detail("address", at.on.to_string())
+        .detail("name", name)
+        .witnessed(seen.id());
+    for id in shown {
+        finding.witnessed(id);
+    }
+    found.state()
+}
+
+fn generic(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
+    if !exchanges(at) {
+        return Ok(State::NotApplicable);
+    }
+    let (seen, names) = names(at)?;
+    if let Some(name) = names.iter().find(|name| looks_generic(name, at.on.0)) {
+        found
+            .is(at.on)
+            .says(format!("the reverse name {name} of {} looks like that of a dial-up line", at.on))
+            .detail("address", at.on.to_string())
+            .detail("name", *name)
+            .witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn slow(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    for source in sources(at.case, &at.from) {
+        match at.ask_of(&ReverseNames { via: Via::Own }, &Addr(source)) {
+            Ok(seen) => own_name_slow(at, found, source, &seen),
+            Err(why) => found.missed(why),
+        }
+    }
+    if sources(at.case, &at.from).is_empty() {
+        return Err(Why::NotPlanned);
+    }
+    found.state()
+}
+
+fn own_name_slow(at: &At<'_, VantageId>, found: &mut Found<'_>, source: IpAddr, seen: &Seen<'_, Dns>) {
+    let took = seen.observation().took_ms;
+    if took < SLOW_MS {
+        return;
+    }
+    // Our resolver and theirs ask the same servers: what is slow for us is likely slow for them.
+    let finding = found
+        .may_be(Addr(source))
+        .says(format!("the reverse name of our address {source} does not come within {:.1} s, and servers that look it up wait for it", took as f64 / 1000.0))
+        .detail("address", source.to_string())
+        .detail("delay_ms", took)
+        .also(Addr(source))
+        .proof(seen.id(), Basis::OwnMeasure);
+    for service in services(at.case, &[Role::Smtp, Role::Submission], &at.from, false) {
+        if let Ok(banner) = at.ask_of(&FIRST, &service) {
+            let wait = banner.observation().span();
+            let share = Span { from_ms: wait.from_ms, to_ms: wait.from_ms.saturating_add(took) };
+            finding.also(service).claims(banner.id(), Share::Of(share), Basis::OwnMeasure);
+        }
+    }
+}

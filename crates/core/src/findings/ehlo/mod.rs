@@ -1,0 +1,162 @@
+//! The session: ehlo-rejected, ehlo-slow, helo-rejected, size-limit-small, esmtp-pipelining-violation,
+//! reply-malformed.
+
+use maildoctor_wire::reply::{Flaw, Reply};
+use maildoctor_wire::wording::Meaning;
+
+use super::ways::{called, target_rcpt};
+use super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::{ObsId, Seen, Why};
+use crate::questions::smtp::{capabilities, Channel, Ehlo, Helo, Mail, Sender, StepView, FIRST};
+use crate::questions::tcp::Role;
+use crate::subject::Service;
+
+const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+const MX: &[Role] = &[Role::Smtp];
+
+/// The rules of this area.
+pub(super) fn rules() -> Vec<Rule> {
+    vec![
+        Rule::service(&["ehlo-rejected"], MX, rejected),
+        Rule::service(&["ehlo-slow"], ALL, slow),
+        Rule::service(&["helo-rejected"], MX, helo_rejected),
+        Rule::service(&["size-limit-small"], MX, size),
+        Rule::service(&["esmtp-pipelining-violation"], MX, pipelining),
+        Rule::service(&["reply-malformed"], ALL, malformed),
+    ]
+}
+
+/// From here on a reply is slow, in milliseconds.
+pub(super) const SLOW_MS: u64 = 5000;
+
+/// Messages smaller than this are everyday mail, in octets; Postfix's default limit of 10,240,000 is above it.
+const SMALL_SIZE: u64 = 10_000_000;
+
+fn first_ehlo<'c>(at: &At<'c, Service>) -> Result<Seen<'c, StepView>, Why> {
+    at.ask(&Ehlo { channel: Channel::Plain }).or_else(|_| at.ask(&Ehlo { channel: Channel::Tls }))
+}
+
+fn rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = at.ask(&Ehlo { channel: Channel::Plain })?;
+    let reply = ehlo.need(|e| e.reply())?;
+    if reply.class() != 5 {
+        return Ok(State::Clear);
+    }
+    let helo = at.ask(&Helo)?;
+    if helo.accepted().is_some() {
+        found
+            .is(Key::Named("EHLO".to_owned()))
+            .says(format!("{} refuses EHLO (\"{}\") and takes HELO: no TLS, no AUTH, no SIZE", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .witnessed(ehlo.id())
+            .witnessed(helo.id())
+            .owes_step(ehlo.id())
+            .claims(ehlo.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = first_ehlo(at)?;
+    late(at, found, &ehlo, "EHLO")
+}
+
+/// A reply that comes late: one symptom for EHLO, MAIL and RCPT alike.
+pub(super) fn late(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, StepView>, command: &str) -> Told {
+    seen.need(|s| s.reply())?;
+    let wait = seen.exchange.wait_ms();
+    if wait >= SLOW_MS {
+        found
+            .is(Key::Named(format!("{command} wait")))
+            .says(format!("{} answers {command} only after {:.1} s", called(at.case, &at.on, &at.from), wait as f64 / 1000.0))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("delay_ms", wait)
+            .witnessed(seen.id())
+            .owes_wait(seen.id(), seen.observation().span());
+    }
+    found.state()
+}
+
+fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = first_ehlo(at)?;
+    let reply = ehlo.need(|e| e.reply())?;
+    let mut refusal: Option<(ObsId, &Reply)> = None;
+    if reply.class() >= 4 && !matches!(ehlo.meaning, Some(Meaning::SyncError)) {
+        let helo = at.ask(&Helo)?;
+        if helo.accepted().is_none() && reply.class() == 5 {
+            refusal = Some((ehlo.id(), reply));
+        }
+    }
+    if let Ok(rcpt) = target_rcpt(at)
+        && rcpt.meaning == Some(Meaning::HeloRejected)
+    {
+        refusal = refusal.or_else(|| rcpt.view().reply().map(|r| (rcpt.id(), r)));
+    }
+    if let Some((id, reply)) = refusal {
+        found
+            .is(Key::Named("HELO".to_owned()))
+            .says(format!("{} refuses our name {}: \"{}\"", called(at.case, &at.on, &at.from), ehlo.argument, reply.quoted()))
+            .detail("name", ehlo.argument.as_str())
+            .detail("reply", reply.quoted())
+            .witnessed(id);
+    }
+    found.state()
+}
+
+fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, capabilities) = capabilities(at.case, &at.on, &at.from)?;
+    at.note(seen.id());
+    if let Some(limit) = capabilities.size_limit().filter(|n| (1..SMALL_SIZE).contains(n)) {
+        found
+            .is(Key::Named("SIZE".to_owned()))
+            .says(format!("{} takes messages of at most {limit} octets", called(at.case, &at.on, &at.from)))
+            .detail("limit", limit)
+            .witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn pipelining(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = first_ehlo(at)?;
+    let mail = at.ask(&Mail { sender: Sender::Null, channel: Channel::Plain, authenticated: false });
+    for seen in [Some(ehlo), mail.ok(), target_rcpt(at).ok()].into_iter().flatten() {
+        if let (Some(Meaning::SyncError), Some(reply)) = (seen.meaning, seen.view().reply()) {
+            found
+                .is(Key::Named("synchronisation".to_owned()))
+                .says(format!("{} says that the other side talked too early: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+                .detail("reply", reply.quoted())
+                .witnessed(seen.id());
+            break;
+        }
+    }
+    found.state()
+}
+
+fn malformed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let mut replies: Vec<(ObsId, &Reply)> = banner.view().wire.exchange.reply.iter().map(|r| (banner.id(), r)).collect();
+    for channel in [Channel::Plain, Channel::Tls] {
+        if let Ok(ehlo) = at.ask(&Ehlo { channel }) {
+            replies.extend(ehlo.view().exchange.reply.iter().map(|r| (ehlo.id(), r)));
+        }
+    }
+    if let Ok(rcpt) = target_rcpt(at) {
+        replies.extend(rcpt.view().reply().map(|r| (rcpt.id(), r)));
+    }
+    for (id, reply) in replies {
+        // Octets above 127 are how people outside the USA greet; every client lives with them.
+        let flaws: Vec<&str> = reply.flaws.iter().filter(|f| !matches!(f, Flaw::EightBit)).map(|f| f.in_words()).collect();
+        let no_reply_at_all = reply.code == 0;
+        if !flaws.is_empty() && !no_reply_at_all {
+            found
+                .is(Key::Named("malformed".to_owned()))
+                .says(format!("a reply of {} breaks the protocol: {}", called(at.case, &at.on, &at.from), flaws.join(", ")))
+                .detail("flaws", flaws.iter().map(|f| serde_json::Value::from(*f)).collect::<Vec<_>>())
+                .detail("reply", reply.quoted())
+                .witnessed(id);
+            break;
+        }
+    }
+    found.state()
+}

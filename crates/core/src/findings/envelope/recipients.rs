@@ -1,0 +1,151 @@
+//! The reply to the address under test, one table from its meaning to the code; and recipient-catch-all,
+//! postmaster-missing, rcpt-slow, rcpt-timeout.
+
+use maildoctor_wire::dialogue::End;
+use maildoctor_wire::wording::{named_zone, Meaning};
+
+use super::super::ehlo::late;
+use super::super::ways::{another_takes, called, rcpt, target_rcpt};
+use super::super::{At, Found, Key, Rule, State, Told};
+use crate::questions::smtp::Recipient;
+use crate::questions::tcp::Role;
+use crate::subject::Service;
+
+const MX: &[Role] = &[Role::Smtp];
+
+/// Meaning of the reply → code.
+const TABLE: &[(Meaning, &str)] = &[
+    (Meaning::UnknownRecipient, "recipient-unknown"),
+    (Meaning::FullMailbox, "recipient-mailbox-full"),
+    (Meaning::DisabledRecipient, "recipient-disabled"),
+    (Meaning::Greylisted, "greylisting"),
+    (Meaning::Deferred, "rcpt-deferred"),
+    (Meaning::Blacklisted, "rcpt-rejected-dnsbl"),
+    (Meaning::RateLimited, "rate-limited"),
+    (Meaning::Overloaded, "rate-limited"),
+    (Meaning::SenderRejected, "sender-rejected"),
+    (Meaning::StorageFull, "server-storage-full"),
+    (Meaning::ConfigError, "server-config-error"),
+    (Meaning::ClientBlocked, "recipient-refused"),
+    (Meaning::PtrRequired, "recipient-refused"),
+    (Meaning::DomainUnknown, "recipient-refused"),
+    (Meaning::ContentRejected, "recipient-refused"),
+    (Meaning::Refused, "recipient-refused"),
+];
+
+const CODES: &[&str] = &[
+    "recipient-unknown",
+    "recipient-mailbox-full",
+    "recipient-disabled",
+    "greylisting",
+    "rcpt-deferred",
+    "rcpt-rejected-dnsbl",
+    "rate-limited",
+    "sender-rejected",
+    "server-storage-full",
+    "server-config-error",
+    "recipient-refused",
+];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(CODES, MX, target),
+    Rule::service(&["recipient-catch-all"], MX, catch_all),
+    Rule::service(&["postmaster-missing"], MX, postmaster),
+    Rule::service(&["rcpt-slow"], MX, slow),
+    Rule::service(&["rcpt-timeout"], MX, timeout),
+];
+
+fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = target_rcpt(at)?;
+    let reply = seen.need(|r| r.reply())?;
+    let Some(meaning) = seen.meaning else { return Ok(State::Clear) };
+    let Some((_, code)) = TABLE.iter().find(|(m, _)| *m == meaning) else { return Ok(State::Clear) };
+    // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
+    if matches!(meaning, Meaning::Deferred | Meaning::Refused | Meaning::DomainUnknown) && another_takes(at) {
+        return Ok(State::Clear);
+    }
+    // That postmaster is missing has a code of its own.
+    if seen.argument.starts_with("postmaster@") && meaning == Meaning::UnknownRecipient {
+        return Ok(State::NotApplicable);
+    }
+    let server = called(at.case, &at.on, &at.from);
+    let quoted = reply.quoted();
+    let recipient = &seen.argument;
+    let says = match *code {
+        "recipient-unknown" => format!("the mailbox {recipient} does not exist: {server} says \"{quoted}\""),
+        "recipient-mailbox-full" => format!("the mailbox {recipient} is full: {server} says \"{quoted}\""),
+        "recipient-disabled" => format!("the mailbox {recipient} is disabled: {server} says \"{quoted}\""),
+        "greylisting" => format!("{server} puts strangers off at their first try (greylisting): \"{quoted}\""),
+        "rcpt-deferred" => format!("{server} puts {recipient} off: \"{quoted}\""),
+        "rcpt-rejected-dnsbl" => format!("{server} refuses our address because of a blacklist: \"{quoted}\""),
+        "rate-limited" => format!("{server} says that too much comes from us: \"{quoted}\""),
+        "sender-rejected" => format!("{server} refuses the sender: \"{quoted}\""),
+        "server-storage-full" => format!("the disk of {server} is full: \"{quoted}\""),
+        "server-config-error" => format!("{server} says that it is set up wrongly: \"{quoted}\""),
+        _ => format!("{server} refuses {recipient}: \"{quoted}\""),
+    };
+    let finding = found
+        .is_a(code, Key::Named(recipient.clone()))
+        .says(says)
+        .detail("recipient", recipient.as_str())
+        .detail("address", at.on.0.ip().to_string())
+        .detail("reply", quoted)
+        .detail("code", reply.code)
+        .witnessed(seen.id());
+    if let Some(enhanced) = reply.enhanced() {
+        finding.detail("enhanced_code", enhanced.to_string());
+    }
+    if let Some(zone) = named_zone(&reply.text()) {
+        finding.detail("zone", zone);
+    }
+    if *code == "rcpt-deferred" {
+        finding.owes_step(seen.id());
+    }
+    found.state()
+}
+
+fn catch_all(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = rcpt(at, Recipient::Random)?;
+    seen.need(|r| r.reply())?;
+    if seen.accepted().is_some() {
+        found
+            .is(Key::Named("catch-all".to_owned()))
+            .says(format!("{} takes mail for a mailbox that cannot exist ({}): whether a mailbox exists cannot be told at RCPT", called(at.case, &at.on, &at.from), seen.argument))
+            .detail("recipient", seen.argument.as_str())
+            .witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn postmaster(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = rcpt(at, Recipient::Postmaster)?;
+    let reply = seen.need(|r| r.reply())?;
+    if reply.class() == 5 && matches!(seen.meaning, Some(Meaning::UnknownRecipient | Meaning::DisabledRecipient)) {
+        found
+            .is(Key::Named("postmaster".to_owned()))
+            .says(format!("{} refuses {}, the address every domain must have: \"{}\"", called(at.case, &at.on, &at.from), seen.argument, reply.quoted()))
+            .detail("recipient", seen.argument.as_str())
+            .detail("reply", reply.quoted())
+            .witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = target_rcpt(at)?;
+    late(at, found, &seen, "RCPT")
+}
+
+fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = target_rcpt(at)?;
+    if seen.exchange.end == End::TimedOut {
+        found
+            .is(Key::Named("RCPT silence".to_owned()))
+            .says(format!("{} answers everything up to MAIL and then says nothing to RCPT for {:.0} s", called(at.case, &at.on, &at.from), seen.exchange.wait_ms() as f64 / 1000.0))
+            .detail("recipient", seen.argument.as_str())
+            .detail("address", at.on.0.ip().to_string())
+            .detail("waited_ms", seen.exchange.wait_ms())
+            .witnessed(seen.id());
+    }
+    found.state()
+}

@@ -1,0 +1,77 @@
+//! The reply to MAIL and VRFY: null-sender-rejected, sender-rejected, mail-slow, vrfy-enabled.
+
+use maildoctor_wire::wording::Meaning;
+
+use super::super::ehlo::late;
+use super::super::ways::called;
+use super::super::{At, Found, Key, Rule, State, Told};
+use crate::case::{Seen, Why};
+use crate::questions::smtp::{Channel, Mail, Sender, StepView, Vrfy};
+use crate::questions::tcp::Role;
+use crate::subject::Service;
+
+const MX: &[Role] = &[Role::Smtp];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["null-sender-rejected"], MX, null_sender),
+    Rule::service(&["sender-rejected"], MX, sender),
+    Rule::service(&["mail-slow"], MX, slow),
+    Rule::service(&["vrfy-enabled"], MX, vrfy),
+];
+
+fn mail<'c>(at: &At<'c, Service>, sender: Sender) -> Result<Seen<'c, StepView>, Why> {
+    let by = |channel| at.ask(&Mail { sender, channel, authenticated: false });
+    by(Channel::Tls).or_else(|why| by(Channel::Plain).map_err(|_| why))
+}
+
+fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let null = mail(at, Sender::Null)?;
+    let reply = null.need(|m| m.reply())?;
+    let given_taken = mail(at, Sender::Given).map(|m| m.accepted().is_some()).unwrap_or(true);
+    let other_reason = matches!(null.meaning, Some(Meaning::TlsRequired | Meaning::AuthRequired | Meaning::Blacklisted | Meaning::ClientBlocked | Meaning::HeloRejected | Meaning::SyncError));
+    if reply.class() == 5 && given_taken && !other_reason {
+        found
+            .is(Key::Named("null sender".to_owned()))
+            .says(format!("{} refuses the null sender, and with it every bounce: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .witnessed(null.id());
+    }
+    found.state()
+}
+
+fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let given = mail(at, Sender::Given)?;
+    let reply = given.need(|m| m.reply())?;
+    if reply.class() == 5 && matches!(given.meaning, Some(Meaning::SenderRejected | Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned)) {
+        found
+            .is(Key::Named(given.argument.clone()))
+            .says(format!("{} refuses the sender {}: \"{}\"", called(at.case, &at.on, &at.from), given.argument, reply.quoted()))
+            .detail("sender", given.argument.as_str())
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .detail("code", reply.code)
+            .witnessed(given.id());
+    }
+    found.state()
+}
+
+fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
+    late(at, found, &seen, "MAIL")
+}
+
+fn vrfy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = at.ask(&Vrfy)?;
+    let reply = seen.need(|v| v.reply())?;
+    let tells = matches!(reply.code, 250 | 251 | 550 | 551 | 553) && !matches!(seen.meaning, Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused));
+    if tells {
+        found
+            .is(Key::Named("VRFY".to_owned()))
+            .says(format!("{} tells by VRFY who has a mailbox: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("reply", reply.quoted())
+            .witnessed(seen.id());
+        return found.state();
+    }
+    Ok(State::Clear)
+}

@@ -1,0 +1,176 @@
+//! The mailbox: whether one can log in, and what became of the test message: imap-unreachable,
+//! pop3-unreachable, imap-login-failed, imap-cert-problem, accepted-not-delivered, delivered-to-junk,
+//! delivered-late, delivered-altered, hop-slow.
+
+use super::ways::called;
+use super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::{Seen, Span, Why};
+use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
+use crate::questions::smtp::Path;
+use crate::questions::tcp::{Connect, Role};
+use crate::questions::tls::Handshake;
+use crate::subject::{Account, Service};
+
+/// The rules of this area.
+pub(super) fn rules() -> Vec<Rule> {
+    vec![
+        Rule::service(&["imap-unreachable"], &[Role::Imap, Role::Imaps], unreachable),
+        Rule::service(&["pop3-unreachable"], &[Role::Pop3, Role::Pop3s], unreachable),
+        Rule::service(&["imap-login-failed"], &[Role::Imap, Role::Imaps, Role::Pop3, Role::Pop3s], login_failed),
+        Rule::service(&["imap-cert-problem"], &[Role::Imap, Role::Imaps], cert_problem),
+        Rule::account(&["accepted-not-delivered"], not_delivered),
+        Rule::account(&["delivered-to-junk"], junk),
+        Rule::account(&["delivered-late"], late),
+        Rule::account(&["delivered-altered"], altered),
+        Rule::account(&["hop-slow"], hop_slow),
+    ]
+}
+
+/// From here on a message came late, in milliseconds.
+const LATE_MS: u64 = 60_000;
+
+/// From here on a hop kept the message, in seconds.
+const HOP_SLOW_S: i64 = 60;
+
+fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let connect = at.ask(&Connect)?;
+    if connect.kept_out() {
+        found
+            .is(at.on)
+            .says(format!("{} port {} does not take connections", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .witnessed(connect.id())
+            .owes_step(connect.id());
+    }
+    found.state()
+}
+
+fn login_failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let login = at.ask(&Login)?;
+    match &login.result {
+        LoginResult::Refused { answer } => {
+            found
+                .is(Account(login.user.clone()))
+                .says(format!("{} refuses the login of {}: \"{answer}\"", called(at.case, &at.on, &at.from), login.user))
+                .detail("user", login.user.as_str())
+                .detail("reply", answer.as_str())
+                .witnessed(login.id());
+        }
+        LoginResult::In => {}
+        LoginResult::Failed { .. } | LoginResult::Withheld { .. } => return Err(Why::Denied(login.id())),
+    }
+    found.state()
+}
+
+fn cert_problem(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = at.ask(&Handshake)?;
+    seen.need(|h| h.done())?;
+    if !seen.verified(at.case.now()) {
+        let names = seen.leaf().map(|l| l.names.join(", ")).unwrap_or_default();
+        found
+            .is(at.on)
+            .says(format!("the certificate of {} port {} does not verify (it is for {names})", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .detail("names", names)
+            .witnessed(seen.id())
+            .owes_step(seen.id());
+    }
+    found.state()
+}
+
+fn arrivals<'c>(at: &At<'c, Account>) -> Result<Vec<Seen<'c, ArrivalWire>>, Why> {
+    let all: Vec<_> = [Path::Mx, Path::Submission, Path::Outside].into_iter().map(|path| at.ask(&Arrival { path })).collect();
+    let why = all.iter().filter_map(|a| a.as_ref().err()).min().cloned();
+    let seen: Vec<_> = all.into_iter().flatten().collect();
+    if seen.is_empty() { Err(why.unwrap_or(Why::NotPlanned)) } else { Ok(seen) }
+}
+
+fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in arrivals(at)? {
+        match &arrival.arrived {
+            Arrived::Missing { waited_ms, folders } => {
+                let id = arrival.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();
+                found
+                    .is(at.on.clone())
+                    .says(format!("the server took the test message{id}, and it was in none of {} of {} for {:.0} s", folders.join(", "), at.on, *waited_ms as f64 / 1000.0))
+                    .detail("queue_id", arrival.queue_id.clone().unwrap_or_default())
+                    .detail("waited_ms", *waited_ms)
+                    .witnessed(arrival.id())
+                    .owes_step(arrival.id());
+            }
+            Arrived::Unreadable { .. } => found.missed(Why::Denied(arrival.id())),
+            Arrived::Found { .. } => {}
+        }
+    }
+    found.state()
+}
+
+/// The messages that were found, with the facts of their arrival.
+fn found_ones<'c>(at: &At<'c, Account>) -> Result<Vec<Seen<'c, ArrivalWire>>, Why> {
+    let all = arrivals(at)?;
+    let first = all.first().map(Seen::id);
+    let found: Vec<_> = all.into_iter().filter(|a| matches!(a.arrived, Arrived::Found { .. })).collect();
+    match (found.is_empty(), first) {
+        (true, Some(id)) => Err(Why::Blocked(id)),
+        _ => Ok(found),
+    }
+}
+
+fn junk(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in found_ones(at)? {
+        if let Arrived::Found { folder, junk: true, .. } = &arrival.arrived {
+            found.is(at.on.clone()).says(format!("the test message was put into {folder} of {}", at.on)).detail("folder", folder.as_str()).witnessed(arrival.id()).owes_step(arrival.id());
+        }
+    }
+    found.state()
+}
+
+fn late(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in found_ones(at)? {
+        if let Arrived::Found { after_ms, .. } = &arrival.arrived
+            && *after_ms >= LATE_MS
+        {
+            found
+                .is(at.on.clone())
+                .says(format!("the test message reached the mailbox only {:.0} s after the server took it", *after_ms as f64 / 1000.0))
+                .detail("delay_ms", *after_ms)
+                .witnessed(arrival.id())
+                .owes_wait(arrival.id(), arrival.observation().span());
+        }
+    }
+    found.state()
+}
+
+fn altered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in found_ones(at)? {
+        if let Arrived::Found { body_kept: false, .. } = &arrival.arrived {
+            found.is(at.on.clone()).says("the text of the test message was changed on the way".to_owned()).witnessed(arrival.id());
+        }
+    }
+    found.state()
+}
+
+fn hop_slow(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in found_ones(at)? {
+        let Arrived::Found { hops, .. } = &arrival.arrived else { continue };
+        // The last hop stands first: each pair is a hop and the one before it.
+        for pair in hops.windows(2) {
+            let [later, earlier] = pair else { continue };
+            let (Some(to), Some(from)) = (later.at, earlier.at) else { continue };
+            if to - from >= HOP_SLOW_S {
+                let host = later.by.clone().unwrap_or_else(|| "a server without a name".to_owned());
+                let span = arrival.observation().span();
+                found
+                    .is(Key::Named(host.clone()))
+                    .says(format!("{host} got the message {} s after {} had it", to - from, earlier.by.as_deref().unwrap_or("the server before")))
+                    .detail("host", host)
+                    .detail("delay_ms", (to - from).saturating_mul(1000))
+                    .witnessed(arrival.id())
+                    .claims(arrival.id(), Share::Of(Span { from_ms: span.from_ms, to_ms: span.to_ms }), Basis::Witnessed);
+            }
+        }
+    }
+    if found.findings.is_empty() { Ok(State::Clear) } else { found.state() }
+}

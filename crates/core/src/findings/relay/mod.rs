@@ -1,0 +1,111 @@
+//! Who may send where: relay-open, relay-denied-when-authenticated, relay-denied-for-own-domain,
+//! relay-sender-not-owned.
+
+use maildoctor_wire::wording::Meaning;
+
+use super::ways::{another_takes, called, rcpt, target_rcpt};
+use super::{At, Basis, Found, Key, Rule, State, Told};
+use crate::case::{Skip, Why};
+use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender};
+use crate::questions::tcp::Role;
+use crate::subject::Service;
+
+const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+/// The rules of this area.
+pub(super) fn rules() -> Vec<Rule> {
+    vec![
+        Rule::service(&["relay-open"], &[Role::Smtp], open),
+        Rule::service(&["relay-denied-when-authenticated"], ALL, denied_to_user),
+        Rule::service(&["relay-denied-for-own-domain"], &[Role::Smtp], denied_for_own),
+        Rule::service(&["relay-sender-not-owned"], ALL, sender_not_owned),
+    ]
+}
+
+fn no_relay_address(why: Why) -> Why {
+    match why {
+        Why::NotPlanned => Why::Skipped(Skip { because: "no outside address was given to test relaying with".to_owned(), option: "--relay-rcpt nobody@example.com".to_owned() }),
+        other => other,
+    }
+}
+
+fn open(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let relay = rcpt(at, Recipient::Relay).map_err(no_relay_address)?;
+    let reply = relay.need(|r| r.reply())?;
+    if relay.accepted().is_some() {
+        found
+            .is(Key::Named("relay".to_owned()))
+            .says(format!("{} takes mail of a stranger for the outside address {}: \"{}\"", called(at.case, &at.on, &at.from), relay.argument, reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("recipient", relay.argument.as_str())
+            .detail("reply", reply.quoted())
+            // A 250 to RCPT alone: nothing was sent, so it may still be refused later.
+            .proof(relay.id(), Basis::OwnMeasure);
+        return found.state();
+    }
+    match relay.meaning {
+        Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired) => Ok(State::Clear),
+        Some(_) if reply.class() == 5 && reply.enhanced().is_some_and(|e| e.kind() == (7, 1)) => Ok(State::Clear),
+        _ => Err(Why::Denied(relay.id())),
+    }
+}
+
+fn authenticated(at: &At<'_, Service>) -> Result<(), Why> {
+    at.ask(&Auth { with: Credentials::Given, attempt: 1 })?.need(|a| a.accepted())
+}
+
+fn denied_to_user(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    authenticated(at).map_err(Why::as_blocker)?;
+    let by = |sender| at.ask(&Rcpt { recipient: Recipient::Relay, sender, authenticated: true });
+    let relay = by(Sender::Given).or_else(|why| by(Sender::Null).map_err(|_| why)).map_err(no_relay_address)?;
+    let reply = relay.need(|r| r.reply())?;
+    if matches!(relay.meaning, Some(Meaning::RelayDenied)) {
+        found
+            .is(at.on)
+            .says(format!("{} refuses to relay although the user is authenticated: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("recipient", relay.argument.as_str())
+            .detail("reply", reply.quoted())
+            .witnessed(relay.id());
+    }
+    found.state()
+}
+
+fn denied_for_own(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let target = target_rcpt(at)?;
+    let reply = target.need(|r| r.reply())?;
+    if matches!(target.meaning, Some(Meaning::RelayDenied)) && at.case.mail_domain().is_some() && !another_takes(at) {
+        found
+            .is(Key::Named("own domain".to_owned()))
+            .says(format!("{} does not know the domain whose mail it should take: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("domain", at.case.mail_domain().map(|d| d.to_string()).unwrap_or_default())
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .witnessed(target.id())
+            .owes_step(target.id());
+    }
+    found.state()
+}
+
+fn sender_not_owned(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    authenticated(at).map_err(Why::as_blocker)?;
+    let mail = at.ask(&Mail { sender: Sender::Given, channel: Channel::Tls, authenticated: true }).or_else(|_| at.ask(&Mail { sender: Sender::Given, channel: Channel::Plain, authenticated: true }))?;
+    let mut refused = None;
+    if mail.meaning == Some(Meaning::SenderNotOwned) {
+        refused = Some(mail);
+    } else if let Ok(rcpt) = at.ask(&Rcpt { recipient: Recipient::Relay, sender: Sender::Given, authenticated: true })
+        && rcpt.meaning == Some(Meaning::SenderNotOwned)
+    {
+        refused = Some(rcpt);
+    }
+    if let Some(seen) = refused {
+        let reply = seen.view().reply().map(|r| r.quoted()).unwrap_or_default();
+        found
+            .is(Key::Named(mail.argument.clone()))
+            .says(format!("the account may not send as {}: \"{reply}\"", mail.argument))
+            .detail("sender", mail.argument.as_str())
+            .detail("reply", reply)
+            .witnessed(seen.id());
+    }
+    found.state()
+}

@@ -1,0 +1,117 @@
+//! The certificate: cert-expired, cert-expires-soon, cert-not-yet-valid, cert-name-mismatch, cert-self-signed,
+//! cert-chain-incomplete, cert-untrusted-root.
+
+use std::net::IpAddr;
+
+use jiff::SignedDuration;
+
+use super::super::ways::called;
+use super::super::{At, Finding, Found, Rule, State, Told};
+use crate::case::{Seen, Why};
+use crate::questions::tcp::Role;
+use crate::questions::tls::{Certificate, Handshake, TlsView, Trust};
+use crate::subject::{Cert, Service};
+
+const ROLES: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["cert-expired"], ROLES, expired),
+    Rule::service(&["cert-expires-soon"], ROLES, expires_soon),
+    Rule::service(&["cert-not-yet-valid"], ROLES, not_yet_valid),
+    Rule::service(&["cert-name-mismatch"], ROLES, name_mismatch),
+    Rule::service(&["cert-self-signed"], ROLES, self_signed),
+    Rule::service(&["cert-chain-incomplete"], ROLES, chain_incomplete),
+    Rule::service(&["cert-untrusted-root"], ROLES, untrusted_root),
+];
+
+/// A certificate that ends within this time ends soon.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+fn shaken<'c>(at: &At<'c, Service>) -> Result<(Seen<'c, TlsView>, &'c Certificate), Why> {
+    let seen = at.ask(&Handshake)?;
+    seen.need(|h| h.done())?;
+    let leaf = seen.need(|h| h.leaf())?;
+    Ok((seen, leaf))
+}
+
+/// A finding about the certificate: the same one on several services is one fault.
+fn about<'f>(at: &At<'_, Service>, found: &'f mut Found<'_>, seen: &Seen<'_, TlsView>, leaf: &Certificate, says: &str) -> &'f mut Finding {
+    let called = called(at.case, &at.on, &at.from);
+    found
+        .is(Cert(leaf.fingerprint.clone()))
+        .says(format!("the certificate of {called} port {} {says}", at.on.0.port()))
+        .detail("fingerprint", leaf.fingerprint.as_str())
+        .detail("subject_name", leaf.subject.as_str())
+        .detail("issuer", leaf.issuer.as_str())
+        .detail("names", leaf.names.clone())
+        .detail("not_before", leaf.not_before.to_string())
+        .detail("not_after", leaf.not_after.to_string())
+        .detail("host", seen.wire.server_name.clone().unwrap_or_default())
+        .witnessed(seen.id())
+}
+
+fn expired(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    if leaf.not_after < at.case.now() {
+        about(at, found, &seen, leaf, &format!("expired on {}", leaf.not_after.strftime("%-d %B %Y at %H:%M UTC")));
+    }
+    found.state()
+}
+
+fn expires_soon(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    let left = leaf.not_after.duration_since(at.case.now());
+    if left > SignedDuration::ZERO && left < SOON {
+        about(at, found, &seen, leaf, &format!("expires in {} days, on {}", left.as_hours() / 24, leaf.not_after.strftime("%-d %B %Y")));
+    }
+    found.state()
+}
+
+fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    if leaf.not_before > at.case.now() {
+        about(at, found, &seen, leaf, &format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC")));
+    }
+    found.state()
+}
+
+fn name_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    let Some(wanted) = seen.wire.server_name.as_deref().filter(|n| n.parse::<IpAddr>().is_err()) else { return Ok(State::NotApplicable) };
+    // Who signs his own certificate gets one sentence about it, not two.
+    if !leaf.is_for(wanted) && seen.wire.trust != Some(Trust::SelfSigned) {
+        let names = if leaf.names.is_empty() { "no name at all".to_owned() } else { leaf.names.join(", ") };
+        about(at, found, &seen, leaf, &format!("is for {names}, and not for {wanted}")).detail("name", wanted);
+    }
+    found.state()
+}
+
+fn self_signed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    if seen.wire.trust == Some(Trust::SelfSigned) {
+        about(at, found, &seen, leaf, "is its own issuer: no client that verifies accepts it");
+    }
+    found.state()
+}
+
+fn chain_incomplete(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    if let Some(Trust::IssuerMissing { issuer }) = &seen.wire.trust {
+        about(at, found, &seen, leaf, &format!("is sent without the certificate of its issuer, {issuer}"));
+    }
+    found.state()
+}
+
+fn untrusted_root(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let (seen, leaf) = shaken(at)?;
+    match &seen.wire.trust {
+        Some(Trust::UnknownRoot { root }) => {
+            about(at, found, &seen, leaf, &format!("leads to {root}, a root that is not trusted"));
+        }
+        Some(Trust::Unusable { error }) => {
+            about(at, found, &seen, leaf, &format!("cannot be verified: {error}"));
+        }
+        _ => {}
+    }
+    found.state()
+}

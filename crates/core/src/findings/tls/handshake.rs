@@ -1,0 +1,131 @@
+//! STARTTLS and the handshake: starttls-not-offered, starttls-refused, tls-handshake-failed,
+//! tls-handshake-timeout, starttls-injection, starttls-keeps-auth-plain, tls-on-starttls-port.
+
+use maildoctor_wire::hello::HelloAnswer;
+
+use super::super::ways::called;
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::questions::smtp::{Channel, Ehlo, Injection, Starttls, FIRST};
+use crate::questions::tcp::Role;
+use crate::questions::tls::{Handshake, Shaken};
+use crate::subject::Service;
+
+const PLAIN: &[Role] = &[Role::Smtp, Role::Submission];
+const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["starttls-not-offered"], PLAIN, not_offered),
+    Rule::service(&["starttls-refused"], PLAIN, refused),
+    Rule::service(&["tls-handshake-failed"], ALL, failed),
+    Rule::service(&["tls-handshake-timeout"], ALL, stalled),
+    Rule::service(&["starttls-injection"], PLAIN, injection),
+    Rule::service(&["starttls-keeps-auth-plain"], PLAIN, auth_in_the_clear),
+    Rule::service(&["tls-on-starttls-port"], PLAIN, tls_at_once),
+];
+
+fn not_offered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = at.ask(&Ehlo { channel: Channel::Plain })?;
+    let capabilities = ehlo.need(|e| e.capabilities.as_ref())?;
+    if !capabilities.offers("STARTTLS") {
+        found
+            .is(Key::Named("STARTTLS".to_owned()))
+            .says(format!("{} port {} does not offer STARTTLS: mail to it travels in the clear", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .witnessed(ehlo.id())
+            .owes_step(ehlo.id())
+            .claims(ehlo.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let starttls = at.ask(&Starttls)?;
+    let reply = starttls.need(|s| s.reply())?;
+    if reply.code != 220 {
+        found
+            .is(Key::Named(reply.quoted()))
+            .says(format!("{} offers STARTTLS and then refuses it: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .witnessed(starttls.id());
+    }
+    found.state()
+}
+
+fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = at.ask(&Handshake)?;
+    let Shaken::Failed { error, hello } = &seen.wire.shaken else { return Ok(State::Clear) };
+    let behind = match hello {
+        Some(HelloAnswer::ServerHello { version, cipher }) => format!("; it would shake hands with {version} and {cipher}, which current clients refuse"),
+        Some(HelloAnswer::Alert { alert }) => format!("; to a hello that offers everything from SSLv3 on it answers with the alert {alert}, so nobody can shake hands"),
+        Some(HelloAnswer::NotTls { octets }) => format!("; what it sends is no TLS: \"{octets}\""),
+        None => String::new(),
+    };
+    found
+        .is(Key::Named(format!("{error}{behind}")))
+        .says(format!("the TLS handshake with {} port {} fails: {error}{behind}", called(at.case, &at.on, &at.from), at.on.0.port()))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("port", at.on.0.port())
+        .detail("error", error.as_str())
+        .witnessed(seen.id());
+    found.state()
+}
+
+fn stalled(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = at.ask(&Handshake)?;
+    if let Shaken::Stalled { waited_ms } = seen.wire.shaken {
+        found
+            .is(Key::Named("stalled handshake".to_owned()))
+            .says(format!("the TLS handshake with {} port {} stalls: nothing came for {:.0} s", called(at.case, &at.on, &at.from), at.on.0.port(), waited_ms as f64 / 1000.0))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .detail("waited_ms", waited_ms)
+            .witnessed(seen.id())
+            .owes_step(seen.id());
+    }
+    found.state()
+}
+
+fn injection(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = at.ask(&Injection)?;
+    if let Some(answered) = &seen.answered {
+        found
+            .is(Key::Named("injection".to_owned()))
+            .says(format!("{} runs under TLS a command that was sent before it, and answers \"{}\"", called(at.case, &at.on, &at.from), answered.trim_end_matches("\\x0d\\x0a")))
+            .detail("address", at.on.0.ip().to_string())
+            .witnessed(seen.id());
+    }
+    found.state()
+}
+
+fn auth_in_the_clear(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let ehlo = at.ask(&Ehlo { channel: Channel::Plain })?;
+    let mechanisms = ehlo.need(|e| e.capabilities.as_ref())?.mechanisms();
+    // These never send the password itself.
+    let revealing: Vec<&str> = mechanisms.into_iter().filter(|m| matches!(*m, "PLAIN" | "LOGIN" | "XOAUTH2" | "OAUTHBEARER")).collect();
+    if !revealing.is_empty() {
+        found
+            .is(Key::Named("AUTH before TLS".to_owned()))
+            .says(format!("{} port {} takes passwords before TLS: AUTH {} is offered in the clear", called(at.case, &at.on, &at.from), at.on.0.port(), revealing.join(" ")))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .detail("mechanisms", revealing.join(" "))
+            .witnessed(ehlo.id());
+    }
+    found.state()
+}
+
+fn tls_at_once(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    if banner.wire.answers_tls {
+        found
+            .is(Key::Named("TLS at once".to_owned()))
+            .says(format!("{} port {} says nothing until the client speaks TLS: it is set up as if it were port 465", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .witnessed(banner.id())
+            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}

@@ -1,0 +1,12 @@
+//! TLS: offered, shaken, trusted, named and dated are five separate verdicts.
+
+mod certificates;
+mod handshake;
+mod submission;
+
+use super::Rule;
+
+/// The rules of this area.
+pub(super) fn rules() -> Vec<Rule> {
+    [certificates::RULES, handshake::RULES, submission::RULES].concat()
+}

@@ -1,0 +1,116 @@
+//! What many rules ask: the domain's exchangers, the ways into them, and how a way is called.
+
+use crate::case::{Case, Seen, Why};
+use crate::questions::dns::{Addresses, RecordType, Records, Via};
+use crate::questions::smtp::{Rcpt, Recipient, Sender, StepView, FIRST};
+use crate::questions::tcp::{Connect, Role};
+use crate::subject::{Addr, Domain, Host, Service, Subject, VantageId};
+
+use super::{services, At};
+use crate::questions::dns::Dns;
+
+/// The answer to the domain's MX question by the resolver here.
+pub(super) fn own_mx<'c>(at: &At<'c, Domain>) -> Result<Seen<'c, Dns>, Why> {
+    at.ask(&Records { rtype: RecordType::Mx, via: Via::Own })
+}
+
+/// The answers of the resolvers out there to the same question, as far as they are definite.
+pub(super) fn foreign_mx<'c>(at: &At<'c, Domain>) -> Vec<Seen<'c, Dns>> {
+    at.case.every::<Records>().filter(|seen| foreign(seen, RecordType::Mx) && Subject::from(at.on.clone()) == seen.observation().subject && seen.observation().vantage == at.from && seen.definite().is_some()).collect()
+}
+
+fn foreign(seen: &Seen<'_, Dns>, rtype: RecordType) -> bool {
+    serde_json::from_value::<Records>(seen.observation().asked.clone()).is_ok_and(|q| q.rtype == rtype && matches!(q.via, Via::Foreign(_)))
+}
+
+/// Preference and host of each exchanger, by the resolver here.
+pub(super) fn exchangers(at: &At<'_, Domain>) -> Result<Vec<(u16, Host)>, Why> {
+    let seen = own_mx(at)?;
+    let answer = seen.need(|d| d.definite())?;
+    Ok(answer.mx().into_iter().filter(|(_, host)| !host.is_empty()).map(|(preference, host)| (preference, Host::new(host))).collect())
+}
+
+/// The mail exchange services of a host that were tried from a vantage.
+pub(super) fn ways(case: &Case, host: &Host, from: &VantageId) -> Vec<Service> {
+    let addresses: Vec<Addr> = match host.as_str().parse() {
+        Ok(ip) => vec![Addr(ip)],
+        Err(_) => case.graph().below(&host.clone().into()),
+    };
+    services(case, &[Role::Smtp], from, false).into_iter().filter(|s| addresses.contains(&Addr(s.0.ip()))).collect()
+}
+
+/// The observation that shows that a way in is shut: nobody answers, or only to send us away.
+pub(super) fn shut(case: &Case, service: &Service, from: &VantageId) -> Option<crate::case::ObsId> {
+    let connect = case.ask(&Connect, service, from).ok()?;
+    if connect.open().is_none() {
+        return connect.kept_out().then_some(connect.id());
+    }
+    let banner = case.ask(&FIRST, service, from).ok()?;
+    let sent_away = match banner.reply() {
+        None => true,
+        Some(reply) => reply.code == 421 || reply.code == 554,
+    };
+    sent_away.then_some(banner.id())
+}
+
+/// The name by which people know a service: host and address.
+pub(super) fn called(case: &Case, service: &Service, from: &VantageId) -> String {
+    match host_of(case, service, from) {
+        Some(host) => format!("{host} ({})", service.0.ip()),
+        None => service.0.ip().to_string(),
+    }
+}
+
+/// The host by which we came to a service.
+pub(super) fn host_of(case: &Case, service: &Service, from: &VantageId) -> Option<String> {
+    case.ask(&Connect, service, from).ok().and_then(|c| c.host.clone())
+}
+
+/// The reply to the address under test as a stranger, by whichever sender was taken.
+pub(super) fn target_rcpt<'c>(at: &At<'c, Service>) -> Result<Seen<'c, StepView>, Why> {
+    rcpt(at, Recipient::Target)
+}
+
+/// The reply to a recipient as a stranger, by whichever sender was taken.
+pub(super) fn rcpt<'c>(at: &At<'c, Service>, recipient: Recipient) -> Result<Seen<'c, StepView>, Why> {
+    let by = |sender| at.ask(&Rcpt { recipient, sender, authenticated: false });
+    by(Sender::Null).or_else(|why| by(Sender::Given).map_err(|_| why))
+}
+
+/// Whether another exchanger takes the address under test.
+pub(super) fn another_takes(at: &At<'_, Service>) -> bool {
+    services(at.case, &[Role::Smtp], &at.from, false).into_iter().filter(|s| *s != at.on).any(|service| {
+        let other = At::new(at.case, service, at.from.clone());
+        target_rcpt(&other).is_ok_and(|r| r.accepted().is_some())
+    })
+}
+
+/// Whether a submission port matters: submission is expected, and neither 587 nor 465 of the address is open.
+pub(super) fn senders_shut(case: &Case, service: &Service, from: &VantageId) -> bool {
+    case.terms.submission_expected
+        && services(case, &[Role::Submission, Role::Smtps], from, false)
+            .iter()
+            .filter(|s| s.0.ip() == service.0.ip())
+            .all(|s| case.ask(&Connect, s, from).is_ok_and(|c| c.open().is_none()))
+}
+
+/// Both questions for a host's addresses by the resolver here.
+pub(super) fn address_answers<'c, K: crate::subject::Kind>(at: &At<'c, K>, host: &Host) -> Result<[Seen<'c, Dns>; 2], Why> {
+    let ask = |rtype| at.ask_of(&Addresses { rtype, via: Via::Own }, host);
+    Ok([ask(RecordType::A)?, ask(RecordType::Aaaa)?])
+}
+
+/// Source addresses of the connections of a vantage.
+pub(super) fn sources(case: &Case, from: &VantageId) -> Vec<std::net::IpAddr> {
+    let mut found: Vec<_> = case
+        .every::<Connect>()
+        .filter(|c| c.observation().vantage == *from)
+        .filter_map(|c| match &c.opened {
+            crate::questions::tcp::Opened::Open { local } => local.map(|l| l.ip()),
+            _ => None,
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
