@@ -14,7 +14,9 @@ const EXIT_ERROR: u8 = 3;
 /// Finds out why mail does not arrive, proves it, and says what to change.
 #[derive(Debug, Parser)]
 #[command(name = "maildoctor", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 healthy or advice only, 1 at risk or degraded, 2 broken, 3 could not tell, bad usage or an error.\n\nExamples:\n  maildoctor check anna@example.org\n  maildoctor explain dnsbl-timeout\n  maildoctor demo")]
+#[command(
+    after_help = "Exit codes: 0 healthy or advice only, 1 at risk or degraded, 2 broken, 3 could not tell, bad usage or an error.\n\nExamples:\n  maildoctor check anna@example.org\n  maildoctor explain dnsbl-timeout\n  maildoctor demo"
+)]
 struct Cli {
     /// Colour on the terminal.
     #[arg(long, global = true, value_enum, default_value_t = output::Colour::Auto)]

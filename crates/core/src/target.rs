@@ -202,7 +202,22 @@ mod tests {
 
     #[test]
     fn what_is_absurd() {
-        for text in ["", " ", "@example.org", "a b@example.org", "a@@b", "example..org", "-x.example", "http://example.org", "mail.example.org:0", "mail.example.org:99999", "1.2.3", "a@b\r\nRCPT", "exa mple.org", "[1.2.3]"] {
+        for text in [
+            "",
+            " ",
+            "@example.org",
+            "a b@example.org",
+            "a@@b",
+            "example..org",
+            "-x.example",
+            "http://example.org",
+            "mail.example.org:0",
+            "mail.example.org:99999",
+            "1.2.3",
+            "a@b\r\nRCPT",
+            "exa mple.org",
+            "[1.2.3]",
+        ] {
             assert!(Target::parse(text).is_err(), "{text:?}");
         }
     }

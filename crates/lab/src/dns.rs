@@ -129,7 +129,7 @@ impl Zones {
 
 /// Record data from plain values.
 pub mod data {
-    use super::{name, IpAddr, RData, A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
+    use super::{A, AAAA, CNAME, IpAddr, MX, NS, PTR, RData, SOA, SRV, TXT, name};
 
     /// An address.
     pub fn address(ip: IpAddr) -> RData {
@@ -189,7 +189,9 @@ pub async fn serve(zones: Shared, view: View, on: SocketAddr, tasks: &mut JoinSe
     tasks.spawn(async move {
         let mut buffer = [0_u8; 4096];
         loop {
-            let Ok((length, from)) = udp.recv_from(&mut buffer).await else { continue };
+            let Ok((length, from)) = udp.recv_from(&mut buffer).await else {
+                continue;
+            };
             let (udp, store) = (udp.clone(), store.clone());
             let question = buffer.get(..length).unwrap_or_default().to_vec();
             tokio::spawn(async move {
@@ -202,7 +204,9 @@ pub async fn serve(zones: Shared, view: View, on: SocketAddr, tasks: &mut JoinSe
     tasks.spawn(async move {
         let slots = Arc::new(Semaphore::new(MAX_TCP));
         while let Ok(slot) = slots.clone().acquire_owned().await {
-            let Ok((mut stream, _)) = tcp.accept().await else { continue };
+            let Ok((mut stream, _)) = tcp.accept().await else {
+                continue;
+            };
             let zones = zones.clone();
             tokio::spawn(async move {
                 let _slot = slot;

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use dns::{data, Stub, View, Zones};
+use dns::{Stub, View, Zones, data};
 use net::Plan;
 use scenario::{Role, Scenario};
 use smtp::{Behaviour, Door, Lookups, Site, Store};
@@ -105,7 +105,11 @@ impl Setup {
     fn exchanger(authority: &Authority, number: u8) -> Result<Behaviour, LabError> {
         let host = format!("mx{number}.{DOMAIN}");
         let tls = authority.server(&[&host], Variant::Good)?;
-        Ok(Behaviour { tls: Some(tls), lookups: Lookups { reverse: true, blacklists: vec![BLACKLIST.to_owned()], whitelist: Vec::new() }, ..Self::plain(host, Role::Mx) })
+        Ok(Behaviour {
+            tls: Some(tls),
+            lookups: Lookups { reverse: true, blacklists: vec![BLACKLIST.to_owned()], whitelist: Vec::new() },
+            ..Self::plain(host, Role::Mx)
+        })
     }
 
     fn sender(authority: &Authority, role: Role) -> Result<Behaviour, LabError> {
@@ -205,14 +209,23 @@ impl Lab {
         let store = Store::open(&root, accounts.keys().cloned())?;
         store.recover()?;
         std::fs::write(root.join("ca.pem"), setup.authority.root_pem())?;
-        let password = accounts.get(&format!("anna@{DOMAIN}")).filter(|_| !setup.wrong_password).map_or_else(|| "wrong".to_owned(), |p| p.expose_secret().to_owned());
+        let password =
+            accounts.get(&format!("anna@{DOMAIN}")).filter(|_| !setup.wrong_password).map_or_else(|| "wrong".to_owned(), |p| p.expose_secret().to_owned());
         std::fs::write(root.join("password"), format!("{password}\n"))?;
         if let Some(token) = &setup.token {
             std::fs::write(root.join("token"), token)?;
         }
         let (events, _) = broadcast::channel(1024);
         let zones: dns::Shared = Arc::new(Mutex::new(setup.zones.clone()));
-        let site = Arc::new(Site { domain: DOMAIN.to_owned(), accounts: accounts.clone(), store, stub: setup.stub, cache: Mutex::default(), counts: Mutex::new(HashMap::new()), events: events.clone() });
+        let site = Arc::new(Site {
+            domain: DOMAIN.to_owned(),
+            accounts: accounts.clone(),
+            store,
+            stub: setup.stub,
+            cache: Mutex::default(),
+            counts: Mutex::new(HashMap::new()),
+            events: events.clone(),
+        });
         let mut tasks = JoinSet::new();
         let here = SocketAddr::new(plan.resolver(), plan.dns);
         dns::serve(zones.clone(), View::Here, here, &mut tasks).await?;
@@ -230,7 +243,18 @@ impl Lab {
         if setup.token.is_some() {
             arguments.extend(["--auth-token-file".to_owned(), root.join("token").display().to_string()]);
         }
-        Ok(Self { plan, root, accounts, arguments, target: setup.target, resolver: setup.resolver.unwrap_or(here), zones, events, send: setup.send, _tasks: tasks })
+        Ok(Self {
+            plan,
+            root,
+            accounts,
+            arguments,
+            target: setup.target,
+            resolver: setup.resolver.unwrap_or(here),
+            zones,
+            events,
+            send: setup.send,
+            _tasks: tasks,
+        })
     }
 
     /// The arguments of `maildoctor` that check this lab.
@@ -241,7 +265,10 @@ impl Lab {
             plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps, plan.pop3, plan.pop3s, plan.closed, plan.dns
         );
         let anna = format!("anna@{DOMAIN}");
-        let mut out: Vec<String> = ["check", &self.target, "--resolver", &self.resolver.to_string(), "--foreign-resolver", &SocketAddr::new(plan.outside(), plan.dns).to_string()].map(str::to_owned).to_vec();
+        let mut out: Vec<String> =
+            ["check", &self.target, "--resolver", &self.resolver.to_string(), "--foreign-resolver", &SocketAddr::new(plan.outside(), plan.dns).to_string()]
+                .map(str::to_owned)
+                .to_vec();
         out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
         out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
         out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);

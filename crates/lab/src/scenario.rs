@@ -83,7 +83,16 @@ pub struct Rule {
 impl Rule {
     /// A rule that answers a command with a reply.
     pub fn reply(on: &str, reply: &str) -> Self {
-        Self { on: on.to_owned(), matches: None, nth: None, role: None, authenticated: None, reply: Some(reply.to_owned()), delay: Duration::ZERO, action: Action::Reply }
+        Self {
+            on: on.to_owned(),
+            matches: None,
+            nth: None,
+            role: None,
+            authenticated: None,
+            reply: Some(reply.to_owned()),
+            delay: Duration::ZERO,
+            action: Action::Reply,
+        }
     }
 
     /// The same, only at servers of a role.
@@ -155,7 +164,9 @@ mod tests {
 
     #[test]
     fn a_story_reads_and_a_typing_error_is_named() {
-        let story = Scenario::from_toml("faults = ['cert-expired']\n[[rule]]\non = 'RCPT'\nnth = 2\nreply = '450 4.7.1 later'\ndelay = '20ms'\naction = 'split'\n").unwrap();
+        let story =
+            Scenario::from_toml("faults = ['cert-expired']\n[[rule]]\non = 'RCPT'\nnth = 2\nreply = '450 4.7.1 later'\ndelay = '20ms'\naction = 'split'\n")
+                .unwrap();
         assert_eq!((story.rules[0].nth, story.rules[0].delay, story.rules[0].action), (Some(2), Duration::from_millis(20), Action::Split));
         let error = Scenario::from_toml("[[rule]]\non = 'RCPT'\nreplly = '450'\n").unwrap_err().to_string();
         assert!(error.contains("line 3") && error.contains("replly"), "{error}");

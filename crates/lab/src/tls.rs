@@ -93,7 +93,11 @@ impl Authority {
         let key = KeyPair::generate().map_err(failed)?;
         let chain: Vec<CertificateDer<'static>> = match variant {
             Variant::SelfSigned => vec![params.self_signed(&key).map_err(failed)?.der().clone()],
-            Variant::UnknownRoot => vec![params.signed_by(&key, &self.stranger_intermediate).map_err(failed)?.der().clone(), self.stranger_intermediate.der().clone(), self.stranger.der().clone()],
+            Variant::UnknownRoot => vec![
+                params.signed_by(&key, &self.stranger_intermediate).map_err(failed)?.der().clone(),
+                self.stranger_intermediate.der().clone(),
+                self.stranger.der().clone(),
+            ],
             Variant::ChainIncomplete => vec![params.signed_by(&key, &self.intermediate).map_err(failed)?.der().clone()],
             _ => vec![params.signed_by(&key, &self.intermediate).map_err(failed)?.der().clone(), self.intermediate.der().clone()],
         };

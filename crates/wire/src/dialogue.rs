@@ -104,7 +104,9 @@ impl Exchange {
             (End::Complete, Some(reply)) => reply.quoted(),
             (End::Closed, _) => "connection closed without a reply".to_owned(),
             (End::Reset, _) => "connection reset".to_owned(),
-            (End::TimedOut, _) | (End::Complete, None) => format!("no reply within {} ms", self.wait_ms()),
+            (End::TimedOut, _) | (End::Complete, None) => {
+                format!("no reply within {} ms", self.wait_ms())
+            }
         }
     }
 }
@@ -183,13 +185,7 @@ impl Default for Dialogue {
 impl Dialogue {
     /// A dialogue on a connection that stands: the banner is awaited since time 0.
     pub fn new() -> Self {
-        Self {
-            parser: ReplyParser::default(),
-            pending: VecDeque::from([(Phase::Banner, None, 0)]),
-            exchanges: Vec::new(),
-            capabilities: None,
-            over: false,
-        }
+        Self { parser: ReplyParser::default(), pending: VecDeque::from([(Phase::Banner, None, 0)]), exchanges: Vec::new(), capabilities: None, over: false }
     }
 
     /// The octets to send for a command.
@@ -327,9 +323,7 @@ fn written(command: &Command<'_>) -> Result<(Phase, Option<String>, Vec<u8>), Re
         Command::Helo(name) => line(Phase::Helo, format!("HELO {name}")),
         Command::Starttls => line(Phase::Starttls, "STARTTLS".to_owned()),
         Command::Auth(mechanism, None) => line(Phase::Auth, format!("AUTH {mechanism}")),
-        Command::Auth(mechanism, Some(response)) => {
-            secret(format!("AUTH {mechanism} (secret)"), format!("AUTH {mechanism} {}", response.expose_secret()))
-        }
+        Command::Auth(mechanism, Some(response)) => secret(format!("AUTH {mechanism} (secret)"), format!("AUTH {mechanism} {}", response.expose_secret())),
         Command::AuthResponse(response) => secret("(secret)".to_owned(), response.expose_secret().to_owned()),
         Command::Mail(path) => line(Phase::Mail, format!("MAIL FROM:<{path}>")),
         Command::Rcpt(path) => line(Phase::Rcpt, format!("RCPT TO:<{path}>")),

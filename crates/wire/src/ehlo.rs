@@ -23,13 +23,12 @@ impl Capabilities {
             return None;
         }
         let mut lines = reply.lines.iter();
-        let mut out = Self {
-            greeting: lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_owned(),
-            ..Self::default()
-        };
+        let mut out = Self { greeting: lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_owned(), ..Self::default() };
         for line in lines {
             let mut words = line.split_whitespace();
-            let Some(keyword) = words.next() else { continue };
+            let Some(keyword) = words.next() else {
+                continue;
+            };
             let parameters = words.map(str::to_ascii_uppercase);
             let keyword = keyword.to_ascii_uppercase();
             if let Some(first) = keyword.strip_prefix("AUTH=") {

@@ -24,7 +24,8 @@ pub fn queue_id(text: &str) -> Option<String> {
         let time = lower.split_whitespace().find(|w| w.len() >= 9 && w.bytes().all(|b| b.is_ascii_digit()))?;
         return Some(format!("{time} qp {}", word_after(" qp ")?));
     }
-    let looks_like_id = |w: &&str| w.len() >= 8 && w.bytes().any(|b| b.is_ascii_digit()) && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    let looks_like_id =
+        |w: &&str| w.len() >= 8 && w.bytes().any(|b| b.is_ascii_digit()) && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
     if lower.contains("message accepted for delivery") {
         return text.split_whitespace().find(looks_like_id).map(str::to_owned);
     }

@@ -35,8 +35,28 @@ pub fn parse_ptr(name: &str) -> Option<IpAddr> {
 
 /// Words by which providers mark lines that are handed out.
 const LINE_WORDS: [&str; 22] = [
-    "dyn", "dynamic", "dynip", "pool", "pools", "dhcp", "dsl", "adsl", "xdsl", "vdsl", "cable", "cpe", "ppp", "pppoe", "dialup", "dial",
-    "broadband", "customer", "cust", "client", "catv", "ftth",
+    "dyn",
+    "dynamic",
+    "dynip",
+    "pool",
+    "pools",
+    "dhcp",
+    "dsl",
+    "adsl",
+    "xdsl",
+    "vdsl",
+    "cable",
+    "cpe",
+    "ppp",
+    "pppoe",
+    "dialup",
+    "dial",
+    "broadband",
+    "customer",
+    "cust",
+    "client",
+    "catv",
+    "ftth",
 ];
 
 /// Whether a reverse name looks like one given to any line of a range. The whole address in the name
@@ -138,7 +158,20 @@ mod tests {
 
     #[test]
     fn addresses_the_outside_cannot_reach() {
-        for private in ["10.1.2.3", "100.64.0.1", "169.254.1.1", "192.168.1.1", "172.31.0.1", "127.0.0.1", "0.1.2.3", "240.0.0.1", "224.0.0.1", "fd00::1", "fe80::1", "::ffff:10.0.0.1"] {
+        for private in [
+            "10.1.2.3",
+            "100.64.0.1",
+            "169.254.1.1",
+            "192.168.1.1",
+            "172.31.0.1",
+            "127.0.0.1",
+            "0.1.2.3",
+            "240.0.0.1",
+            "224.0.0.1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(is_private(private.parse().unwrap()), "{private}");
         }
         for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2a00::1"] {

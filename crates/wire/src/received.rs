@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn hops_of_several_servers() {
-        let postfix = parse("from client.example.net (unknown [192.0.2.9])\r\n\tby mx.example.org (Postfix) with ESMTPS id 4F1X2Y\r\n\tfor <anna@example.org>; Tue, 24 Nov 2026 13:00:05 +0100 (CET)");
+        let postfix = parse(
+            "from client.example.net (unknown [192.0.2.9])\r\n\tby mx.example.org (Postfix) with ESMTPS id 4F1X2Y\r\n\tfor <anna@example.org>; Tue, 24 Nov 2026 13:00:05 +0100 (CET)",
+        );
         assert_eq!(postfix.from.as_deref(), Some("client.example.net"));
         assert_eq!(postfix.by.as_deref(), Some("mx.example.org"));
         assert_eq!((postfix.with.as_deref(), postfix.id.as_deref()), (Some("ESMTPS"), Some("4F1X2Y")));

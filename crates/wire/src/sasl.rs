@@ -40,8 +40,7 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All that a password can be used with, the most common first.
-    pub const WITH_PASSWORD: [Mechanism; 5] =
-        [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
+    pub const WITH_PASSWORD: [Mechanism; 5] = [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
 
     /// The registered name.
     pub fn name(self) -> &'static str {
@@ -169,8 +168,7 @@ impl Client {
 
 fn scram_session(mechanism: Mechanism, user: &str, password: &SecretString) -> Result<Session, SaslError> {
     let failed = |e: String| SaslError::Mechanism(e);
-    let config = SASLConfig::with_credentials(None, user.to_owned(), password.expose_secret().to_owned())
-        .map_err(|e| failed(e.to_string()))?;
+    let config = SASLConfig::with_credentials(None, user.to_owned(), password.expose_secret().to_owned()).map_err(|e| failed(e.to_string()))?;
     let name = Mechname::parse(mechanism.name().as_bytes()).map_err(|e| failed(e.to_string()))?;
     SASLClient::new(config).start_suggested(&[name]).map_err(|e| failed(e.to_string()))
 }
@@ -178,9 +176,7 @@ fn scram_session(mechanism: Mechanism, user: &str, password: &SecretString) -> R
 /// The `i=` of a SCRAM server-first message; 0 where there is none.
 fn scram_iterations(message: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(message);
-    text.split(',')
-        .find_map(|part| part.strip_prefix("i="))
-        .map_or(0, |n| n.parse().unwrap_or(u64::MAX))
+    text.split(',').find_map(|part| part.strip_prefix("i=")).map_or(0, |n| n.parse().unwrap_or(u64::MAX))
 }
 
 /// The PLAIN message in base64: `authzid NUL user NUL password`.

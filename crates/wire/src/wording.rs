@@ -282,7 +282,13 @@ fn of_auth(reply: &Reply) -> Meaning {
     let kind = reply.enhanced().map(|e| e.kind());
     match (reply.code, kind) {
         (534, Some((7, 9))) | (_, Some((7, 139))) => M::OauthRequired,
-        _ if says("basic authentication is disabled") || says("application-specific password") || says("smtpclientauthentication is disabled") || says("web browser") => M::OauthRequired,
+        _ if says("basic authentication is disabled")
+            || says("application-specific password")
+            || says("smtpclientauthentication is disabled")
+            || says("web browser") =>
+        {
+            M::OauthRequired
+        }
         (538, _) | (_, Some((7, 11))) => M::TlsRequired,
         (530, _) if says("starttls") => M::TlsRequired,
         // Exim says 435 when its password check cannot be made.
@@ -308,13 +314,24 @@ fn contains_word(text: &str, word: &str) -> bool {
 /// `blocked using zen.example.org; …`.
 pub fn named_zone(text: &str) -> Option<String> {
     const MARKS: [&str; 12] = [
-        "blocked using ", "is listed in ", "listed in ", "listed by ", "blacklisted at ", "dns blacklist ", "black list at ", "blacklist at ", "listed at ",
-        "rejected by ", "blocked by ", "found in ",
+        "blocked using ",
+        "is listed in ",
+        "listed in ",
+        "listed by ",
+        "blacklisted at ",
+        "dns blacklist ",
+        "black list at ",
+        "blacklist at ",
+        "listed at ",
+        "rejected by ",
+        "blocked by ",
+        "found in ",
     ];
     let lower = text.to_ascii_lowercase();
     MARKS.iter().find_map(|mark| {
         let after = lower.split_once(mark)?.1;
-        let word: String = after.trim_start_matches(['"', '\'', '<', '(', '[']).chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
+        let word: String =
+            after.trim_start_matches(['"', '\'', '<', '(', '[']).chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
         let zone = word.trim_matches('.');
         let is_name = zone.contains('.') && zone.len() <= 253 && zone.parse::<std::net::IpAddr>().is_err();
         is_name.then(|| zone.to_owned())

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context};
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use maildoctor_core::case::Case;
-use maildoctor_core::options::{self, Login, MailboxSpec, Options, Outside, Ports, VantageSpec, AREAS};
+use maildoctor_core::options::{self, AREAS, Login, MailboxSpec, Options, Outside, Ports, VantageSpec};
 use maildoctor_core::questions::tcp::Role;
 use maildoctor_core::target::Target;
 
@@ -193,7 +193,8 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         given => given.iter().map(String::as_str).filter(|text| *text != "none").collect(),
     };
     let login = login(args)?;
-    let vantages = if args.from.is_empty() { vec![VantageSpec::Local] } else { args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()? };
+    let vantages =
+        if args.from.is_empty() { vec![VantageSpec::Local] } else { args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()? };
     let areas = match (&args.only, &args.skip) {
         (Some(only), _) => options::parse_areas(only)?,
         (None, Some(skip)) => {
@@ -251,12 +252,16 @@ fn login(args: &Args) -> anyhow::Result<Option<Login>> {
 }
 
 fn outside(args: &Args) -> anyhow::Result<Option<Outside>> {
-    let (Some(url), Some(user), Some(file)) = (&args.send_via, &args.via_user, &args.via_password_file) else { return Ok(None) };
+    let (Some(url), Some(user), Some(file)) = (&args.send_via, &args.via_user, &args.via_password_file) else {
+        return Ok(None);
+    };
     let (host, role, port) = match Target::parse(url)? {
         Target::Host { host, role, port } => (host, role, port),
         Target::Ip { ip, role, port } => (ip.to_string(), role, port),
         Target::Domain(host) => (host, Role::Submission, None),
-        Target::Address { .. } => bail!("`{url}` is an address and no provider; give submission://HOST"),
+        Target::Address { .. } => {
+            bail!("`{url}` is an address and no provider; give submission://HOST")
+        }
     };
     let role = if role == Role::Smtp { Role::Submission } else { role };
     Ok(Some(Outside { host, role, port, login: Login { user: user.clone(), password: secret::from_file(file)? } }))

@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-use maildoctor_lab::scenario::Scenario;
 use maildoctor_lab::Lab;
+use maildoctor_lab::scenario::Scenario;
 
 use crate::output;
 

@@ -10,7 +10,9 @@ use crate::output;
 
 /// Diagnose a saved case again, offline.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  maildoctor check example.org --save case.json\n  maildoctor diagnose case.json\n  maildoctor diagnose case.json --format json")]
+#[command(
+    after_help = "Examples:\n  maildoctor check example.org --save case.json\n  maildoctor diagnose case.json\n  maildoctor diagnose case.json --format json"
+)]
 pub(crate) struct Args {
     /// The file that `check --save` wrote.
     case: PathBuf,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use maildoctor_core::report::text::harmless;
 use maildoctor_lab::scenario::Scenario;
-use maildoctor_lab::{faults, Lab};
+use maildoctor_lab::{Lab, faults};
 
 use crate::output;
 

@@ -3,10 +3,10 @@
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use anyhow::{bail, Context};
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use maildoctor_core::report::text::harmless;
-use maildoctor_wire::token::{self, Certainty, Token, MAX_TOKEN_OCTETS};
+use maildoctor_wire::token::{self, Certainty, MAX_TOKEN_OCTETS, Token};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secret;
@@ -38,7 +38,9 @@ enum Command {
         password_command: Option<String>,
     },
     /// Say what a token holds, and which trap it fell into; the password is never shown.
-    #[command(after_help = "Examples:\n  maildoctor token decode < token\n  maildoctor token decode --user anna@example.org --password-file pw < token\n\nExit code 1 where a trap is found.")]
+    #[command(
+        after_help = "Examples:\n  maildoctor token decode < token\n  maildoctor token decode --user anna@example.org --password-file pw < token\n\nExit code 1 where a trap is found."
+    )]
     Decode {
         /// The token itself; others on this machine can read arguments, so it wants --insecure-argument.
         #[arg(requires = "insecure_argument")]
@@ -94,17 +96,23 @@ fn decode(text: &SecretString, known: Option<(&str, &SecretString)>) -> anyhow::
     let mut out = String::new();
     let mut line = |name: &str, value: String| out.push_str(&format!("{name:<24}{value}\n"));
     line("octets", token.len().to_string());
-    line("authorization identity", match token.authzid() {
-        Some(z) if z.is_empty() => "none, as it should be".to_owned(),
-        Some(z) => harmless(&z),
-        None => "cannot be told: the token has not three parts".to_owned(),
-    });
+    line(
+        "authorization identity",
+        match token.authzid() {
+            Some(z) if z.is_empty() => "none, as it should be".to_owned(),
+            Some(z) => harmless(&z),
+            None => "cannot be told: the token has not three parts".to_owned(),
+        },
+    );
     line("user", token.user().map_or_else(|| "cannot be told: the token has not three parts".to_owned(), |u| harmless(&u)));
-    line("password", match token.password_octets() {
-        Some(0) => "empty".to_owned(),
-        Some(n) => format!("{n} octets, not shown"),
-        None => "none".to_owned(),
-    });
+    line(
+        "password",
+        match token.password_octets() {
+            Some(0) => "empty".to_owned(),
+            Some(n) => format!("{n} octets, not shown"),
+            None => "none".to_owned(),
+        },
+    );
     if let Some((user, password)) = known {
         if token.is_for(user, password) {
             line("compared", "it is the right token for this user and password".to_owned());

@@ -9,9 +9,9 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::Case;
 use super::graph::Graph;
 use super::observation::{ObsId, Observation};
-use super::Case;
 use crate::subject::{Kind, VantageId};
 
 /// One question is one probe: what is asked, on which kind of subject, what is kept of the wire, and

@@ -52,12 +52,7 @@ impl Graph {
 
     /// What directly leans on `to`, of one kind, in order.
     pub fn above<K: Kind>(&self, to: &Subject) -> Vec<K> {
-        self.down
-            .iter()
-            .filter(|(_, below)| below.contains(to))
-            .filter_map(|(from, _)| K::of(from))
-            .cloned()
-            .collect()
+        self.down.iter().filter(|(_, below)| below.contains(to)).filter_map(|(from, _)| K::of(from)).cloned().collect()
     }
 
     /// Every subject of one kind, in order.

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 pub use ask::{Question, Seen, Skip, Why};
 pub use graph::{Graph, Leans};
-pub use observation::{millis, ObsId, Observation, Span};
+pub use observation::{ObsId, Observation, Span, millis};
 pub use record::{Noted, Recorder};
 
 use crate::questions;
@@ -164,7 +164,9 @@ impl Case {
         let value: Value = serde_json::from_str(text)?;
         match value.get("schema").and_then(Value::as_str) {
             Some(SCHEMA) => {}
-            found => return Err(CaseError::Schema { found: found.unwrap_or("none").to_owned() }),
+            found => {
+                return Err(CaseError::Schema { found: found.unwrap_or("none").to_owned() });
+            }
         }
         let mut case: Self = serde_json::from_value(value)?;
         case.connect();
@@ -223,9 +225,7 @@ impl Case {
     /// The instant that dates in the case are held against: the end of the run.
     pub fn now(&self) -> Timestamp {
         let millis = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
-        self.started_at
-            .checked_add(jiff::SignedDuration::from_millis(millis))
-            .unwrap_or(self.started_at)
+        self.started_at.checked_add(jiff::SignedDuration::from_millis(millis)).unwrap_or(self.started_at)
     }
 
     /// The places that were looked from, in order.
@@ -263,10 +263,7 @@ impl Case {
     /// Every observation of one probe with its typed view, whatever its parameters: for rules that
     /// look over all the recipients, all the messages, all the resolvers.
     pub fn every<Q: Question>(&self) -> impl Iterator<Item = Seen<'_, Q::View>> {
-        self.observations
-            .iter()
-            .filter(|o| o.probe == Q::PROBE)
-            .filter_map(|o| view_of::<Q>(o).map(|view| Seen::new(view, o)))
+        self.observations.iter().filter(|o| o.probe == Q::PROBE).filter_map(|o| view_of::<Q>(o).map(|view| Seen::new(view, o)))
     }
 
     fn why_unasked(&self, probe: &str, subject: &Subject) -> Why {

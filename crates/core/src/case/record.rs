@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::ask::Question;
-use super::observation::{millis, ObsId, Observation};
+use super::observation::{ObsId, Observation, millis};
 use super::{Skip, Unasked};
 use crate::subject::{Subject, VantageId};
 
@@ -102,14 +102,7 @@ impl Recorder {
     }
 
     /// Writes down the answer to a question: `at` since the start of the run, `took` long.
-    pub fn record<Q: Question>(
-        &self,
-        question: &Q,
-        on: &Q::On,
-        from: &VantageId,
-        (at, took): (Duration, Duration),
-        wire: &Q::Wire,
-    ) -> Option<ObsId> {
+    pub fn record<Q: Question>(&self, question: &Q, on: &Q::On, from: &VantageId, (at, took): (Duration, Duration), wire: &Q::Wire) -> Option<ObsId> {
         let asked = serde_json::to_value(question).unwrap_or(Value::Null);
         let outcome = serde_json::to_value(wire).unwrap_or(Value::Null);
         self.push(Observation {

@@ -9,10 +9,10 @@ mod remedy;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use include_dir::{include_dir, Dir};
+use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 
-pub use entry::{Entry, EntryError, Section, HEADINGS};
+pub use entry::{Entry, EntryError, HEADINGS, Section};
 pub use remedy::{Remedy, Step};
 
 static FINDINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/findings");

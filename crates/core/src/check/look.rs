@@ -5,15 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{join, join3, join_all};
+use futures::future::{join, join_all, join3};
 
 use crate::options::{Login, MailboxSpec};
 use crate::probe::dns::{self, Exchanger};
-use crate::probe::envelope::{mail_before_tls, Envelope};
+use crate::probe::envelope::{Envelope, mail_before_tls};
 use crate::probe::mailbox::{self, Watch};
 use crate::probe::message::{self, Sent};
-use crate::probe::session::{self, Way, SECOND_VISIT_FROM};
-use crate::probe::{submission, token, Context};
+use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
+use crate::probe::{Context, submission, token};
 use crate::questions::dns::Via;
 use crate::questions::smtp::{Credentials, Path};
 use crate::questions::tcp::Role;
@@ -119,7 +119,9 @@ fn nobody() -> String {
 
 /// A server known to be up, asked whether our way out is open at all.
 async fn control(context: &Context) {
-    let Some(host) = &context.options.control_mx else { return };
+    let Some(host) = &context.options.control_mx else {
+        return;
+    };
     let port = context.options.ports.of(Role::Smtp);
     let addresses = dns::addresses(context, host, Via::Own).await;
     join_all(addresses.into_iter().take(2).map(|ip| async move {
@@ -277,7 +279,12 @@ async fn visit_submission(context: &Context, ways: Vec<Way>) -> Vec<Visited> {
 async fn one_host(context: &Context, host: &str, name: Option<&String>, role: Role, port: Option<u16>, envelope: &Envelope) -> (Vec<Visited>, Vec<Visited>) {
     let addresses = dns::addresses(context, host, Via::Own).await;
     let ports = &context.options.ports;
-    let way = |ip: IpAddr, role: Role, port: Option<u16>| Way { service: SocketAddr::new(ip, port.unwrap_or_else(|| ports.of(role))), host: name.cloned(), role, expected: true };
+    let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {
+        service: SocketAddr::new(ip, port.unwrap_or_else(|| ports.of(role))),
+        host: name.cloned(),
+        role,
+        expected: true,
+    };
     let reverse = join_all(addresses.iter().map(|ip| dns::reverse(context, *ip)));
     if role == Role::Smtp {
         let exchange = join_all(addresses.iter().map(|ip| exchange_service(context, way(*ip, role, port), envelope)));
@@ -374,12 +381,16 @@ async fn by_outside(context: &Context, recipient: Option<&str>) -> Option<Sent> 
 }
 
 async fn mailbox_tests(context: &Context, sent: &[Sent]) {
-    let Some(spec) = &context.options.mailbox else { return };
+    let Some(spec) = &context.options.mailbox else {
+        return;
+    };
     let addresses = match spec {
         MailboxSpec::Server { host, .. } => dns::addresses(context, host, Via::Own).await,
         MailboxSpec::Maildir(_) => Vec::new(),
     };
-    let Some(watch) = Watch::of(context, spec, &addresses) else { return };
+    let Some(watch) = Watch::of(context, spec, &addresses) else {
+        return;
+    };
     if let Watch::Server(server) = &watch {
         if context.budget.spent() {
             context.recorder.skip("mailbox.login/1", None, "SMTP AUTH refused the account, and a mailbox login would only add another failed try", "");

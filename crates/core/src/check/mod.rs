@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::case::{millis, Case, Noted, Recorder, TargetRecord, Terms, VantageRecord};
+use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, VantageRecord, millis};
 use crate::options::{MailboxSpec, Options};
+use crate::probe::Context;
 use crate::probe::context::AuthBudget;
 use crate::probe::tls::{TrustError, Trusted};
-use crate::probe::Context;
 use crate::questions::tcp::{Connect, Opened, Role};
 use crate::target::Target;
 use crate::vantage::Vantage;
@@ -60,7 +60,21 @@ pub async fn check(options: Options, target: &Target, input: &str, watch: Option
     let named = match tokio::time::timeout_at(deadline, looks).await {
         Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
         Err(_) => {
-            for probe in ["smtp.banner/1", "smtp.ehlo/1", "smtp.mail/1", "smtp.rcpt/1", "smtp.auth/1", "smtp.message/1", "mailbox.arrival/1", "mailbox.login/1", "tcp.connect/1", "tls.handshake/1", "dns.domain/1", "dns.host/1", "dns.ptr/1"] {
+            for probe in [
+                "smtp.banner/1",
+                "smtp.ehlo/1",
+                "smtp.mail/1",
+                "smtp.rcpt/1",
+                "smtp.auth/1",
+                "smtp.message/1",
+                "mailbox.arrival/1",
+                "mailbox.login/1",
+                "tcp.connect/1",
+                "tls.handshake/1",
+                "dns.domain/1",
+                "dns.host/1",
+                "dns.ptr/1",
+            ] {
                 recorder.not_reached(probe, None);
             }
             look::Outcome::default()
@@ -75,7 +89,10 @@ pub async fn check(options: Options, target: &Target, input: &str, watch: Option
     let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected));
     case.duration_ms = duration_ms;
     case.unasked = unasked;
-    case.vantages = contexts.iter().map(|c| VantageRecord { name: c.vantage.id.0.clone(), kind: c.vantage.kind().to_owned(), source_ip: None, resolver: Some(c.vantage.resolver) }).collect();
+    case.vantages = contexts
+        .iter()
+        .map(|c| VantageRecord { name: c.vantage.id.0.clone(), kind: c.vantage.kind().to_owned(), source_ip: None, resolver: Some(c.vantage.resolver) })
+        .collect();
     case.set_observations(observations);
     let sources: Vec<_> = case.vantage_ids().map(|id| source_of(&case, &id.0)).collect();
     for (vantage, source) in case.vantages.iter_mut().zip(sources) {

@@ -82,24 +82,24 @@ fn saw_anything(checks: &[Check]) -> bool {
 
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> String {
-    let what = case
-        .target
-        .address
-        .as_deref()
-        .or(case.target.domain.as_deref())
-        .or(case.target.host.as_deref())
-        .unwrap_or(&case.target.input);
-    let first = judged
-        .iter()
-        .find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive))
-        .map(|f| f.finding.says.trim_end_matches('.').to_owned());
+    let what = case.target.address.as_deref().or(case.target.domain.as_deref()).or(case.target.host.as_deref()).unwrap_or(&case.target.input);
+    let first =
+        judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive)).map(|f| f.finding.says.trim_end_matches('.').to_owned());
     match (verdict, first) {
-        (Verdict::Healthy, None) => format!("Mail for {what} is received as it should be: no fault was found."),
-        (Verdict::Healthy, Some(says)) => format!("Mail for {what} is received as it should be; one piece of advice: {says}."),
-        (Verdict::AtRisk, Some(says)) => format!("Mail for {what} arrives, but is at risk: {says}."),
+        (Verdict::Healthy, None) => {
+            format!("Mail for {what} is received as it should be: no fault was found.")
+        }
+        (Verdict::Healthy, Some(says)) => {
+            format!("Mail for {what} is received as it should be; one piece of advice: {says}.")
+        }
+        (Verdict::AtRisk, Some(says)) => {
+            format!("Mail for {what} arrives, but is at risk: {says}.")
+        }
         (Verdict::Degraded, Some(says)) => format!("Mail for {what} arrives with trouble: {says}."),
         (Verdict::Broken, Some(says)) => format!("Mail for {what} does not arrive: {says}."),
-        (Verdict::Inconclusive, Some(says)) => format!("It could not be told whether mail for {what} arrives: {says}."),
+        (Verdict::Inconclusive, Some(says)) => {
+            format!("It could not be told whether mail for {what} arrives: {says}.")
+        }
         (_, None) => format!("It could not be told whether mail for {what} arrives: nothing of it could be reached in the time given."),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::case::Case;
 use crate::catalogue::Severity;
-use crate::findings::{services, Finding};
+use crate::findings::{Finding, services};
 use crate::questions::tcp::Role;
 use crate::subject::{Kind, Service, Subject, VantageId};
 
@@ -21,12 +21,13 @@ pub(super) fn soften(case: &Case, findings: &mut [Finding]) {
             && !shut.iter().any(|(s, v)| v == from && !matches!(s, Subject::Domain(_)) && case.graph().reaches(s, &subject))
     };
     for finding in findings.iter_mut().filter(|f| f.severity == Severity::Blocker) {
-        let Some(touched) = ways_touched(case, finding) else { continue };
-        let another = finding.vantages.iter().all(|from| {
-            services(case, &[Role::Smtp], from, false)
-                .iter()
-                .any(|service| !touched.contains(service) && takes_mail(service, from))
-        });
+        let Some(touched) = ways_touched(case, finding) else {
+            continue;
+        };
+        let another = finding
+            .vantages
+            .iter()
+            .all(|from| services(case, &[Role::Smtp], from, false).iter().any(|service| !touched.contains(service) && takes_mail(service, from)));
         if another {
             finding.severity = Severity::Degraded;
         }

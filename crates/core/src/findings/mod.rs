@@ -126,14 +126,7 @@ impl Rule {
         }
     }
 
-    fn over<K: Kind>(
-        &self,
-        case: &Case,
-        subjects: impl IntoIterator<Item = K>,
-        from: &VantageId,
-        examine: Examine<K>,
-        out: &mut Examined,
-    ) {
+    fn over<K: Kind>(&self, case: &Case, subjects: impl IntoIterator<Item = K>, from: &VantageId, examine: Examine<K>, out: &mut Examined) {
         for on in subjects {
             let subject: Subject = on.clone().into();
             let at = At::new(case, on, from.clone());

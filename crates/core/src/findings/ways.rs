@@ -2,11 +2,11 @@
 
 use crate::case::{Case, Seen, Why};
 use crate::questions::dns::{Addresses, RecordType, Records, Via};
-use crate::questions::smtp::{Rcpt, Recipient, Sender, StepView, FIRST};
+use crate::questions::smtp::{FIRST, Rcpt, Recipient, Sender, StepView};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Addr, Domain, Host, Service, Subject, VantageId};
 
-use super::{services, At};
+use super::{At, services};
 use crate::questions::dns::Dns;
 
 /// The answer to the domain's MX question by the resolver here.
@@ -16,7 +16,15 @@ pub(super) fn own_mx<'c>(at: &At<'c, Domain>) -> Result<Seen<'c, Dns>, Why> {
 
 /// The answers of the resolvers out there to the same question, as far as they are definite.
 pub(super) fn foreign_mx<'c>(at: &At<'c, Domain>) -> Vec<Seen<'c, Dns>> {
-    at.case.every::<Records>().filter(|seen| foreign(seen, RecordType::Mx) && Subject::from(at.on.clone()) == seen.observation().subject && seen.observation().vantage == at.from && seen.definite().is_some()).collect()
+    at.case
+        .every::<Records>()
+        .filter(|seen| {
+            foreign(seen, RecordType::Mx)
+                && Subject::from(at.on.clone()) == seen.observation().subject
+                && seen.observation().vantage == at.from
+                && seen.definite().is_some()
+        })
+        .collect()
 }
 
 fn foreign(seen: &Seen<'_, Dns>, rtype: RecordType) -> bool {

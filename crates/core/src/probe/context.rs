@@ -15,7 +15,7 @@ use crate::case::{ObsId, Question, Recorder};
 use crate::options::Options;
 use crate::questions::dns::{DnsWire, RecordType, ReverseNames, Via};
 use crate::subject::Addr;
-use crate::vantage::{Vantage, DNS_LIMIT};
+use crate::vantage::{DNS_LIMIT, Vantage};
 
 /// AUTH exchanges that a server may reject in one run, over all ports, hosts and vantages.
 pub const MAX_REJECTED_AUTH: usize = 2;

@@ -30,7 +30,9 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
     let question = Records { rtype: RecordType::Mx, via };
     let wire = context.lookup(&question, &Domain::new(domain), via, domain, RecordType::Mx).await;
     let view = Dns { wire };
-    let Some(answer) = view.definite() else { return Vec::new() };
+    let Some(answer) = view.definite() else {
+        return Vec::new();
+    };
     let mut found: Vec<Exchanger> = Vec::new();
     for (preference, host) in answer.mx() {
         let host = Host::new(host).as_str().to_owned();

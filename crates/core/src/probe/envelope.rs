@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use maildoctor_wire::dialogue::{Command, Exchange};
 
-use super::session::{Session, Way};
 use super::Context;
+use super::session::{Session, Way};
 use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, StepWire, Vrfy};
 use crate::subject::Service;
 
@@ -43,17 +43,23 @@ impl Envelope {
         ];
         let mut null_taken = true;
         for (recipient, address) in tries {
-            let Some(address) = address.filter(|_| context.options.wants("envelope")) else { continue };
+            let Some(address) = address.filter(|_| context.options.wants("envelope")) else {
+                continue;
+            };
             let mut accepted = false;
             if null_taken {
                 let tried = self.transaction(context, way, session, (Sender::Null, recipient), &address).await;
-                let Some((mail, rcpt)) = tried else { return out };
+                let Some((mail, rcpt)) = tried else {
+                    return out;
+                };
                 null_taken = mail;
                 accepted = rcpt;
             }
             // A server that takes no bounces may take the rest.
             if !null_taken && self.sender.is_some() {
-                let Some((_, rcpt)) = self.transaction(context, way, session, (Sender::Given, recipient), &address).await else { return out };
+                let Some((_, rcpt)) = self.transaction(context, way, session, (Sender::Given, recipient), &address).await else {
+                    return out;
+                };
                 accepted = rcpt;
             }
             out.accepted |= accepted && recipient == Recipient::Target;

@@ -4,8 +4,8 @@ use maildoctor_wire::dialogue::{Command, Phase};
 use maildoctor_wire::queue_id::queue_id;
 use maildoctor_wire::reply::Reply;
 
-use super::session::{Session, Way};
 use super::Context;
+use super::session::{Session, Way};
 use crate::questions::smtp::{Message, MessageWire, Path};
 use crate::subject::Service;
 
@@ -38,7 +38,9 @@ pub async fn send(context: &Context, way: &Way, session: &mut Session, path: Pat
     let commands = [Command::Mail(sender), Command::Rcpt(recipient), Command::Data, Command::Content(text.as_bytes())];
     let mut wire = MessageWire { mark: mark.clone(), exchanges: Vec::new(), queue_id: None };
     for command in &commands {
-        let Ok(exchange) = session.talk.say(command, context.limit().max(context.left().min(std::time::Duration::from_secs(60)))).await else { break };
+        let Ok(exchange) = session.talk.say(command, context.limit().max(context.left().min(std::time::Duration::from_secs(60)))).await else {
+            break;
+        };
         let go_on = exchange.whole().is_some_and(Reply::is_positive);
         if exchange.phase == Phase::Content {
             wire.queue_id = exchange.whole().filter(|r| r.is_positive()).and_then(|r| queue_id(&r.text()));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use maildoctor_wire::dialogue::{Command, End, Exchange};
 use maildoctor_wire::ehlo::Capabilities;
 
+use super::Context;
 use super::talk::Talk;
 use super::tls;
-use super::Context;
 use crate::case::Question;
-use crate::questions::smtp::{Banner, BannerWire, Channel, Ehlo, Helo, Injection, InjectionWire, Starttls, StepWire, FIRST, SECOND};
+use crate::questions::smtp::{Banner, BannerWire, Channel, Ehlo, FIRST, Helo, Injection, InjectionWire, SECOND, Starttls, StepWire};
 use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use crate::questions::tls::{Handshake, Shaken, TlsView};
 use crate::subject::Service;
@@ -124,7 +124,9 @@ pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Sess
 async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let pen = Pen { context, way, writes };
     let mut out = Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO, source: None };
-    let Some(connection) = connect(context, way, writes).await else { return out };
+    let Some(connection) = connect(context, way, writes).await else {
+        return out;
+    };
     out.open = true;
     out.source = connection.local;
     let mut talk = Talk::new(connection);
@@ -153,7 +155,9 @@ async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let offered = capabilities.as_ref().is_some_and(|c| c.offers("STARTTLS"));
     if tls && offered && channel == Channel::Plain {
         let at = context.recorder.now();
-        let Ok(exchange) = talk.say(&Command::Starttls, context.limit()).await else { return out };
+        let Ok(exchange) = talk.say(&Command::Starttls, context.limit()).await else {
+            return out;
+        };
         let go = exchange.whole().is_some_and(|r| r.code == 220);
         pen.note(&Starttls, (at, context.recorder.now() - at), &StepWire { argument: None, exchange });
         if go {
@@ -200,14 +204,18 @@ fn silent(waited: Duration) -> Exchange {
 }
 
 async fn wants_tls(context: &Context, way: &Way) -> bool {
-    let Ok(connection) = context.vantage.connect(way.service, context.left().min(LOOK_BEHIND)).await else { return false };
+    let Ok(connection) = context.vantage.connect(way.service, context.left().min(LOOK_BEHIND)).await else {
+        return false;
+    };
     let answer = tls::own_hello(connection, way.host.as_deref(), context.left().min(LOOK_BEHIND)).await;
     matches!(answer, Some(maildoctor_wire::hello::HelloAnswer::ServerHello { .. } | maildoctor_wire::hello::HelloAnswer::Alert { .. }))
 }
 
 /// The banner once more, on a connection of its own: what a cache or a whitelist makes of us.
 pub async fn second_banner(context: &Context, way: &Way) {
-    let Some(connection) = connect(context, way, false).await else { return };
+    let Some(connection) = connect(context, way, false).await else {
+        return;
+    };
     let pen = Pen { context, way, writes: true };
     let mut talk = Talk::new(connection);
     let _ = banner(&pen, &mut talk, SECOND).await;
@@ -294,7 +302,9 @@ async fn ready_for_tls(context: &Context, way: &Way) -> Option<Talk> {
 /// Sends a NOOP in the same packet as STARTTLS, and looks whether it is answered under TLS.
 pub async fn injection(context: &Context, way: &Way) {
     let at = context.recorder.now();
-    let Some(mut session) = later_visit(context, way, false).await else { return };
+    let Some(mut session) = later_visit(context, way, false).await else {
+        return;
+    };
     if session.talk.send_raw(b"STARTTLS\r\nNOOP\r\n").await.is_err() {
         return;
     }

@@ -5,8 +5,8 @@ use maildoctor_wire::ehlo::Capabilities;
 use maildoctor_wire::sasl::{Client, Mechanism};
 use secrecy::SecretString;
 
-use super::session::{later_visit, Session, Way};
 use super::Context;
+use super::session::{Session, Way, later_visit};
 use crate::options::Login;
 use crate::questions::smtp::{Auth, AuthWire, Channel, Credentials};
 use crate::subject::Service;
@@ -104,7 +104,9 @@ pub async fn send_token(context: &Context, way: &Way, token: &SecretString, user
     if !context.budget.left() || context.budget.spent() {
         return;
     }
-    let Some(mut session) = later_visit(context, way, true).await else { return };
+    let Some(mut session) = later_visit(context, way, true).await else {
+        return;
+    };
     if let Some(because) = withheld(context, &session) {
         context.recorder.skip("smtp.auth/1", Some(Service(way.service).into()), because, "--insecure-auth");
         session.talk.quit().await;

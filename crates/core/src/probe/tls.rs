@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use maildoctor_wire::hello::{self, HelloAnswer};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, CryptoProvider};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::case::millis;
-use crate::questions::tls::{Certificate, Shaken, TlsWire, Trust, MAX_CHAIN};
+use crate::questions::tls::{Certificate, MAX_CHAIN, Shaken, TlsWire, Trust};
 use crate::vantage::{Connection, Stream};
 
 /// Roots that cannot be used.
@@ -57,9 +57,7 @@ impl Trusted {
         }
         if let Some(file) = ca_file {
             let bad = |why: String| TrustError::CaFile { file: file.display().to_string(), why };
-            let given: Vec<_> = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|e| bad(e.to_string()))?;
+            let given: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|e| bad(e.to_string()))?;
             if given.is_empty() {
                 return Err(bad("it holds no certificate".to_owned()));
             }
@@ -105,7 +103,9 @@ impl Trusted {
 fn unknown_issuer(chain: &[Certificate]) -> Trust {
     let mut top = match chain.first() {
         Some(leaf) => leaf,
-        None => return Trust::Unusable { error: "no certificate".to_owned() },
+        None => {
+            return Trust::Unusable { error: "no certificate".to_owned() };
+        }
     };
     for _ in 0..chain.len() {
         match chain.iter().find(|c| c.subject == top.issuer && c.fingerprint != top.fingerprint) {
@@ -128,7 +128,14 @@ fn unknown_issuer(chain: &[Certificate]) -> Trust {
 struct LetPass(Arc<CryptoProvider>);
 
 impl ServerCertVerifier for LetPass {
-    fn verify_server_cert(&self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime) -> Result<ServerCertVerified, Error> {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 
@@ -147,7 +154,8 @@ impl ServerCertVerifier for LetPass {
 
 /// Shakes hands on a stream. The wire facts come in any case; the stream only where it worked.
 pub async fn shake(trusted: &Trusted, stream: Box<dyn Stream>, server_name: Option<&str>, limit: Duration) -> (TlsWire, Option<Box<dyn Stream>>) {
-    let mut wire = TlsWire { server_name: server_name.map(str::to_owned), shaken: Shaken::Stalled { waited_ms: millis(limit) }, chain: Vec::new(), trust: None };
+    let mut wire =
+        TlsWire { server_name: server_name.map(str::to_owned), shaken: Shaken::Stalled { waited_ms: millis(limit) }, chain: Vec::new(), trust: None };
     let sni = server_name.and_then(|n| ServerName::try_from(n.to_owned()).ok()).or_else(|| ServerName::try_from("unnamed.invalid").ok());
     let Some(sni) = sni else {
         wire.shaken = Shaken::Failed { error: "the name cannot be asked for".to_owned(), hello: None };

@@ -24,7 +24,10 @@ pub fn read(context: &Context, text: &SecretString, user: Option<&str>, login: O
             authzid: token.authzid(),
             user: token.user(),
             has_password: token.password_octets().is_some_and(|n| n > 0),
-            traps: token::traps(&token, known).into_iter().map(|t| TrapWire { code: t.code.to_owned(), certainty: word(t.certainty).to_owned(), says: t.says }).collect(),
+            traps: token::traps(&token, known)
+                .into_iter()
+                .map(|t| TrapWire { code: t.code.to_owned(), certainty: word(t.certainty).to_owned(), says: t.says })
+                .collect(),
         },
         Err(error) => TokenWire {
             octets: 0,

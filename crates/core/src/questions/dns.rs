@@ -155,7 +155,7 @@ pub enum Data {
     /// Name of an address.
     Ptr {
         /// The name.
-        name: String,
+        host: String,
     },
     /// Start of authority.
     Soa {
@@ -325,12 +325,9 @@ impl Dns {
     /// The answer, where it is one from which presence and absence can be told.
     pub fn definite(&self) -> Option<Definite<'_>> {
         match &self.wire.result {
-            DnsResult::Answered { rcode, answers, ad, .. } if rcode == "NOERROR" || rcode == "NXDOMAIN" => Some(Definite {
-                nxdomain: rcode == "NXDOMAIN",
-                answers,
-                name: &self.wire.name,
-                ad: *ad,
-            }),
+            DnsResult::Answered { rcode, answers, ad, .. } if rcode == "NOERROR" || rcode == "NXDOMAIN" => {
+                Some(Definite { nxdomain: rcode == "NXDOMAIN", answers, name: &self.wire.name, ad: *ad })
+            }
             _ => None,
         }
     }
@@ -419,7 +416,7 @@ impl<'a> Definite<'a> {
         self.answers
             .iter()
             .filter_map(|r| match &r.data {
-                Data::Ptr { name } => Some(name.as_str()),
+                Data::Ptr { host } => Some(host.as_str()),
                 _ => None,
             })
             .collect()
@@ -511,6 +508,28 @@ mod tests {
         let answers = [cname("a.example", "b.example")];
         let answer = Definite { nxdomain: false, answers: &answers, name: "A.example", ad: false };
         assert_eq!(answer.alias(), Some("b.example"));
+    }
+
+    #[test]
+    fn every_kind_of_record_comes_back_from_a_case() {
+        let all = [
+            Data::A { address: Ipv4Addr::LOCALHOST },
+            Data::Aaaa { address: Ipv6Addr::LOCALHOST },
+            Data::Mx { preference: 10, exchange: "mx.example".into() },
+            Data::Ns { host: "ns.example".into() },
+            Data::Cname { target: "c.example".into() },
+            Data::Ptr { host: "p.example".into() },
+            Data::Soa { primary: "ns.example".into(), serial: 1, minimum: 2 },
+            Data::Txt { text: "v=spf1".into() },
+            Data::Srv { priority: 0, weight: 1, port: 587, target: "s.example".into() },
+            Data::Tlsa { usage: 3, selector: 1, matching: 1, data: "ab".into() },
+            Data::Other { number: 99 },
+        ];
+        for data in all {
+            let record = Record { name: "owner.example".into(), ttl: 60, data };
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod tls;
 
 pub use describe::describe;
 
-use crate::case::{link_as, Graph, Observation, Question};
+use crate::case::{Graph, Observation, Question, link_as};
 
 /// What each known probe teaches about how subjects hang together; unknown probes teach nothing.
 pub(crate) fn link(observation: &Observation, graph: &mut Graph) {

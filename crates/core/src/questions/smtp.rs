@@ -4,8 +4,8 @@ use maildoctor_wire::banner::Banner as BannerText;
 use maildoctor_wire::dialogue::Exchange;
 use maildoctor_wire::ehlo::Capabilities;
 use maildoctor_wire::reply::Reply;
-use maildoctor_wire::software::{recognise, Place, Recognised};
-use maildoctor_wire::wording::{meaning, Meaning};
+use maildoctor_wire::software::{Place, Recognised, recognise};
+use maildoctor_wire::wording::{Meaning, meaning};
 use serde::{Deserialize, Serialize};
 
 use super::tcp::{Connect, Role};

@@ -134,9 +134,6 @@ impl ConnectWire {
 
     /// Whether the target's side, or the path to it, was in the way; `false` also where we cannot tell.
     pub fn kept_out(&self) -> bool {
-        matches!(
-            self.opened,
-            Opened::Refused | Opened::TimedOut | Opened::Unreachable { .. } | Opened::Reset
-        )
+        matches!(self.opened, Opened::Refused | Opened::TimedOut | Opened::Unreachable { .. } | Opened::Reset)
     }
 }

@@ -1,6 +1,6 @@
 //! From case and diagnosis to the report.
 
-use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, Server, State, Tool, SCHEMA};
+use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, SCHEMA, Server, State, Tool};
 use crate::case::Case;
 use crate::catalogue;
 use crate::diagnosis::{Diagnosis, Judged};
@@ -88,12 +88,18 @@ fn check(check: &findings::Check) -> Check {
 
 /// The MX table: each resolver's answer, with the addresses it gives for each host.
 fn exchangers(case: &Case) -> Vec<Exchanger> {
-    let Some(domain) = case.mail_domain() else { return Vec::new() };
+    let Some(domain) = case.mail_domain() else {
+        return Vec::new();
+    };
     let subject: Subject = domain.into();
     let mut table = Vec::new();
     for seen in case.every::<Records>().filter(|s| s.observation().subject == subject) {
-        let Ok(question) = serde_json::from_value::<Records>(seen.observation().asked.clone()) else { continue };
-        let Some(answer) = seen.definite().filter(|_| question.rtype == RecordType::Mx) else { continue };
+        let Ok(question) = serde_json::from_value::<Records>(seen.observation().asked.clone()) else {
+            continue;
+        };
+        let Some(answer) = seen.definite().filter(|_| question.rtype == RecordType::Mx) else {
+            continue;
+        };
         for (preference, host) in answer.mx() {
             let mut addresses = Vec::new();
             for rtype in [RecordType::A, RecordType::Aaaa] {
@@ -102,7 +108,13 @@ fn exchangers(case: &Case) -> Vec<Exchanger> {
                     addresses.extend(view.definite().map(|a| a.addresses()).unwrap_or_default());
                 }
             }
-            table.push(Exchanger { resolver: question.via.to_string(), vantage: seen.observation().vantage.0.clone(), preference: Some(preference), host: host.to_owned(), addresses });
+            table.push(Exchanger {
+                resolver: question.via.to_string(),
+                vantage: seen.observation().vantage.0.clone(),
+                preference: Some(preference),
+                host: host.to_owned(),
+                addresses,
+            });
         }
     }
     table.sort();
@@ -113,7 +125,9 @@ fn exchangers(case: &Case) -> Vec<Exchanger> {
 fn servers(case: &Case) -> Vec<Server> {
     let mut out: Vec<Server> = Vec::new();
     for seen in case.every::<Connect>() {
-        let Some(service) = Service::of(&seen.observation().subject) else { continue };
+        let Some(service) = Service::of(&seen.observation().subject) else {
+            continue;
+        };
         if !seen.role.speaks_smtp() || seen.open().is_none() || out.iter().any(|s| s.subject == seen.observation().subject) {
             continue;
         }

@@ -7,4 +7,4 @@ mod model;
 pub mod text;
 
 pub use build::report;
-pub use model::{Check, Claim, Exchanger, Finding, Report, Server, State, Tool, SCHEMA};
+pub use model::{Check, Claim, Exchanger, Finding, Report, SCHEMA, Server, State, Tool};

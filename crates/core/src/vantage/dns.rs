@@ -53,7 +53,14 @@ impl Vantage {
     }
 
     /// One question over TCP (RFC 7766).
-    async fn ask_tcp(&self, server: SocketAddr, question: &Question, limit: Duration, began: Instant, attempts: &mut Vec<Attempt>) -> Result<DnsResult, String> {
+    async fn ask_tcp(
+        &self,
+        server: SocketAddr,
+        question: &Question,
+        limit: Duration,
+        began: Instant,
+        attempts: &mut Vec<Attempt>,
+    ) -> Result<DnsResult, String> {
         let at = began.elapsed();
         let left = limit.saturating_sub(at).max(Duration::from_millis(1));
         let exchange = async {
@@ -257,7 +264,7 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
         RData::MX(mx) => Data::Mx { preference: mx.preference, exchange: text(&mx.exchange) },
         RData::NS(ns) => Data::Ns { host: text(&ns.0) },
         RData::CNAME(c) => Data::Cname { target: text(&c.0) },
-        RData::PTR(p) => Data::Ptr { name: text(&p.0) },
+        RData::PTR(p) => Data::Ptr { host: text(&p.0) },
         RData::SOA(soa) => Data::Soa { primary: text(&soa.mname), serial: soa.serial, minimum: soa.minimum },
         RData::TXT(txt) => Data::Txt { text: maildoctor_wire::octets::escape(&txt.txt_data.concat()) },
         RData::SRV(srv) => Data::Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target: text(&srv.target) },
@@ -271,4 +278,3 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
     };
     Record { name: text(&record.name), ttl: record.ttl, data }
 }
-

@@ -16,7 +16,7 @@ use crate::questions::tcp::Opened;
 use crate::subject::VantageId;
 
 pub use dns::{DNS_LIMIT, RETRY_AT};
-pub use polite::{Permit, Polite, MAX_PER_ADDRESS, MAX_PER_SERVICE};
+pub use polite::{MAX_PER_ADDRESS, MAX_PER_SERVICE, Permit, Polite};
 
 /// A stream of octets to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -129,7 +129,9 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
     tasks.spawn(async move {
         let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
         while let Ok(slot) = slots.clone().acquire_owned().await {
-            let Ok((stream, client)) = listener.accept().await else { continue };
+            let Ok((stream, client)) = listener.accept().await else {
+                continue;
+            };
             if behaviour.door == Door::Reset {
                 reset(stream);
                 continue;

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::{reset, Behaviour, Site};
+use super::{Behaviour, Site, reset};
 use crate::scenario::{Action, Role, Rule};
 
 /// The longest line that is read.
@@ -72,8 +72,20 @@ pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, c
         Box::new(stream)
     };
     let tls = behaviour.role == Role::Smtps && behaviour.tls.is_some();
-    let mut session =
-        Session { site, behaviour, stream, held: Vec::new(), client, listed: None, tls, helo: None, user: None, sender: None, recipients: Vec::new(), errors: 0 };
+    let mut session = Session {
+        site,
+        behaviour,
+        stream,
+        held: Vec::new(),
+        client,
+        listed: None,
+        tls,
+        helo: None,
+        user: None,
+        sender: None,
+        recipients: Vec::new(),
+        errors: 0,
+    };
     let _ = session.serve().await;
     let _ = site.events.send(format!("{} {client} left", behaviour.host));
 }
@@ -425,14 +437,23 @@ impl Session<'_> {
         let recipients = std::mem::take(&mut self.recipients);
         self.sender = None;
         // A rule may refuse what would have been taken: then it is not queued.
-        let refused = self.behaviour.rules.iter().any(|r| r.on.eq_ignore_ascii_case("CONTENT") && r.role.is_none_or(|role| role == self.behaviour.role) && r.reply.as_ref().is_some_and(|t| !t.starts_with('2')));
+        let refused = self.behaviour.rules.iter().any(|r| {
+            r.on.eq_ignore_ascii_case("CONTENT")
+                && r.role.is_none_or(|role| role == self.behaviour.role)
+                && r.reply.as_ref().is_some_and(|t| !t.starts_with('2'))
+        });
         if refused {
             self.answer("CONTENT", "", "250 2.0.0 ok").await?;
             return Some(());
         }
         let date = jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z");
         let with = if self.tls { "ESMTPS" } else { "ESMTP" };
-        let head = format!("Received: from {} ([{}])\r\n\tby {} with {with};\r\n\t{date}\r\n", self.helo.as_deref().unwrap_or("unknown"), self.client.ip(), self.behaviour.host);
+        let head = format!(
+            "Received: from {} ([{}])\r\n\tby {} with {with};\r\n\t{date}\r\n",
+            self.helo.as_deref().unwrap_or("unknown"),
+            self.client.ip(),
+            self.behaviour.host
+        );
         let whole = [head.as_bytes(), message.as_slice()].concat();
         // Syncing blocks: it is done where blocking is allowed.
         match tokio::task::block_in_place(|| self.site.store.enqueue(&recipients, &whole)) {

@@ -3,14 +3,14 @@
 mod perl;
 mod traps;
 
-use base64::alphabet::STANDARD as STANDARD_ALPHABET;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::engine::DecodePaddingMode;
 use base64::Engine;
+use base64::alphabet::STANDARD as STANDARD_ALPHABET;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use traps::{traps, Certainty, Trap};
+pub use traps::{Certainty, Trap, traps};
 
 /// The longest token that is read, in octets of text.
 pub const MAX_TOKEN_OCTETS: usize = 64 * 1024;
@@ -113,9 +113,7 @@ impl Token {
         }
         let forgiving = GeneralPurpose::new(
             &STANDARD_ALPHABET,
-            GeneralPurposeConfig::new()
-                .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-                .with_decode_allow_trailing_bits(true),
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
         );
         let octets = forgiving.decode(letters.as_bytes()).map_err(|_| TokenError::NotBase64('='))?;
         let lines = pieces.iter().map(|p| p.trim_end_matches('=').len() * 3 / 4).collect();

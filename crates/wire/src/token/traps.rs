@@ -6,7 +6,7 @@
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{perl, TextFlaw, Token};
+use super::{TextFlaw, Token, perl};
 
 /// The octets of one base64 line of 76 characters.
 const WRAPPED_LINE: usize = 57;
@@ -105,7 +105,9 @@ fn makings(user: &str, password: &str) -> Vec<Making> {
             user_text = perl::scalars_lost(&user_text);
             password_text = Zeroizing::new(perl::scalars_lost(&password_text));
         }
-        let separated = |text: &str| if on(2) { perl::after_backslash_zero(text) } else { [b"\0", text.as_bytes()].concat() };
+        let separated = |text: &str| {
+            if on(2) { perl::after_backslash_zero(text) } else { [b"\0", text.as_bytes()].concat() }
+        };
         if on(2) {
             codes.push("auth-token-octal-eaten");
         }
@@ -164,11 +166,19 @@ fn of_the_shape(token: &Token) -> Vec<Trap> {
         (2.., true) => {
             let user = token.user().unwrap_or_default();
             if !user.contains('@') && user.contains('.') {
-                found.push(trap("auth-token-at-lost", Certainty::Likely, format!("the user name {user} has a dot and no @, as perl leaves an address written in double quotes")));
+                found.push(trap(
+                    "auth-token-at-lost",
+                    Certainty::Likely,
+                    format!("the user name {user} has a dot and no @, as perl leaves an address written in double quotes"),
+                ));
             }
         }
         (1, false) if stray && octets.first().is_some_and(|&b| b < 32) => found.push(octal()),
-        (1, false) => found.push(trap("auth-token-no-leading-nul", Certainty::Proven, "the token has one NUL and does not begin with it: the NUL before the user name is missing")),
+        (1, false) => found.push(trap(
+            "auth-token-no-leading-nul",
+            Certainty::Proven,
+            "the token has one NUL and does not begin with it: the NUL before the user name is missing",
+        )),
         (0 | 1, _) if stray => found.push(octal()),
         _ => {}
     }
@@ -222,7 +232,13 @@ mod tests {
     #[test]
     fn each_trap_is_proven_by_making_it_again() {
         let proven = |octets: &[u8], password: &str| -> Vec<&str> {
-            codes(octets, Some((USER, password))).into_iter().map(|(code, c)| { assert_eq!(c, Certainty::Proven); code }).collect()
+            codes(octets, Some((USER, password)))
+                .into_iter()
+                .map(|(code, c)| {
+                    assert_eq!(c, Certainty::Proven);
+                    code
+                })
+                .collect()
         };
         assert_eq!(proven(b"anna@example.org\0geheim", "geheim"), ["auth-token-no-leading-nul"]);
         assert_eq!(proven(b"\0anna.org\0geheim", "geheim"), ["auth-token-at-lost"]);

@@ -5,7 +5,7 @@ use maildoctor_wire::wording::Meaning;
 
 use super::super::ways::{called, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
-use crate::questions::smtp::{capabilities, Channel, Ehlo};
+use crate::questions::smtp::{Channel, Ehlo, capabilities};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 

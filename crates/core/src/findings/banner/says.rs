@@ -81,7 +81,9 @@ fn no_hostname(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn localhost(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
-    let Some(host) = &banner.need(|b| b.greeted())?.host else { return Ok(State::NotApplicable) };
+    let Some(host) = &banner.need(|b| b.greeted())?.host else {
+        return Ok(State::NotApplicable);
+    };
     if is_private_name(host) {
         found
             .is(Key::Named(host.clone()))

@@ -5,10 +5,10 @@ use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::named_zone;
 
 use super::super::ways::{called, sources};
-use super::super::{services, At, Basis, Found, Key, Rule, Share, State, Told};
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Span, Why};
 use crate::questions::dns::{ListEntry, RecordType, Via};
-use crate::questions::smtp::{Rcpt, FIRST, SECOND};
+use crate::questions::smtp::{FIRST, Rcpt, SECOND};
 use crate::questions::tcp::Role;
 use crate::subject::{Service, Zone};
 
@@ -55,7 +55,11 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .witnessed(banner.id())
         .owes_wait(banner.id(), banner.observation().span());
     if at.case.every::<ListEntry>().next().is_none() {
-        found.suggest_with("banner-slow", "time the blacklists that servers commonly ask: one that does not answer for us keeps the server waiting too", "--dnsbl=zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org");
+        found.suggest_with(
+            "banner-slow",
+            "time the blacklists that servers commonly ask: one that does not answer for us keeps the server waiting too",
+            "--dnsbl=zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org",
+        );
     }
     found.state()
 }
@@ -99,7 +103,11 @@ fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if reply.code == 220 && reply.lines.len() > 1 && pause >= TEASE_MS {
         found
             .is(Key::Named("greet delay".to_owned()))
-            .says(format!("{} sends the first line of its banner at once and the last {:.1} s later: a pause on purpose that drives off spammers", called(at.case, &at.on, &at.from), pause as f64 / 1000.0))
+            .says(format!(
+                "{} sends the first line of its banner at once and the last {:.1} s later: a pause on purpose that drives off spammers",
+                called(at.case, &at.on, &at.from),
+                pause as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("delay_ms", pause)
             .witnessed(banner.id())
@@ -124,14 +132,22 @@ fn lay_over(at: &At<'_, Zone>, found: &mut Found<'_>, fits: impl Fn(&crate::ques
         let basis = if named_by_server(at) { Basis::OwnMeasure } else { Basis::Pattern };
         let finding = found
             .may_be(at.on.clone())
-            .says(format!("the blacklist {} {words} {:.1} s for our address, and servers that ask it before they greet wait for it", at.on, took as f64 / 1000.0))
+            .says(format!(
+                "the blacklist {} {words} {:.1} s for our address, and servers that ask it before they greet wait for it",
+                at.on,
+                took as f64 / 1000.0
+            ))
             .detail("zone", at.on.as_str())
             .detail("delay_ms", took)
             .also(at.on.clone())
             .proof(seen.id(), Basis::OwnMeasure);
         for service in services(at.case, ALL, &at.from, false) {
             let banner = at.ask_of(&FIRST, &service).ok().map(|b| (b.id(), b.observation().span()));
-            let rcpts = at.case.every::<Rcpt>().filter(|r| r.observation().subject == service.into() && r.observation().vantage == at.from).map(|r| (r.id(), r.observation().span()));
+            let rcpts = at
+                .case
+                .every::<Rcpt>()
+                .filter(|r| r.observation().subject == service.into() && r.observation().vantage == at.from)
+                .map(|r| (r.id(), r.observation().span()));
             for (id, wait) in banner.into_iter().chain(rcpts) {
                 let share = Span { from_ms: wait.from_ms, to_ms: wait.from_ms.saturating_add(took) };
                 finding.also(service).claims(id, Share::Of(share), basis);
@@ -166,7 +182,10 @@ fn whitelisted(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         }
     }
     if waits.len() < 2 {
-        return Err(Why::Skipped(Skip { because: "whether the banner is quick for strangers too is only seen from a second place".to_owned(), option: String::new() }));
+        return Err(Why::Skipped(Skip {
+            because: "whether the banner is quick for strangers too is only seen from a second place".to_owned(),
+            option: String::new(),
+        }));
     }
     let quick = waits.iter().min_by_key(|w| w.1);
     let slow = waits.iter().max_by_key(|w| w.1);
@@ -176,7 +195,14 @@ fn whitelisted(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     {
         found
             .is(at.on)
-            .says(format!("{} greets {} after {} ms and {} after {:.1} s: it knows the one and looks up the other", called(at.case, &at.on, &at.from), quick.0, quick.1, slow.0, slow.1 as f64 / 1000.0))
+            .says(format!(
+                "{} greets {} after {} ms and {} after {:.1} s: it knows the one and looks up the other",
+                called(at.case, &at.on, &at.from),
+                quick.0,
+                quick.1,
+                slow.0,
+                slow.1 as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("delay_ms", slow.1)
             .detail("vantage", slow.0.to_string())

@@ -24,13 +24,20 @@ pub(super) fn rules() -> Vec<Rule> {
 fn traps(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     let token = at.ask(&TokenRead)?;
     for trap in &token.traps {
-        let Some(code) = CODES.iter().copied().find(|code| *code == trap.code) else { continue };
+        let Some(code) = CODES.iter().copied().find(|code| *code == trap.code) else {
+            continue;
+        };
         let basis = match trap.certainty.as_str() {
             "proven" => Basis::Witnessed,
             "likely" => Basis::OwnMeasure,
             _ => Basis::Pattern,
         };
-        let finding = found.is_a(code, at.on.clone()).says(format!("the AUTH token is not right: {}", trap.says)).detail("user", token.user.clone().unwrap_or_default()).detail("octets", token.octets).proof(token.id(), basis);
+        let finding = found
+            .is_a(code, at.on.clone())
+            .says(format!("the AUTH token is not right: {}", trap.says))
+            .detail("user", token.user.clone().unwrap_or_default())
+            .detail("octets", token.octets)
+            .proof(token.id(), basis);
         if let Some(authzid) = token.authzid.as_ref().filter(|z| !z.is_empty()) {
             finding.detail("authzid", authzid.as_str());
         }

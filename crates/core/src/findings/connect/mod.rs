@@ -5,7 +5,7 @@ use maildoctor_wire::dialogue::End;
 use maildoctor_wire::rdns::is_private;
 
 use super::ways::{address_answers, called, host_of, senders_shut};
-use super::{services, At, Basis, Found, Key, Rule, Share, State, Told};
+use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Skip, Why};
 use crate::catalogue::Severity;
 use crate::questions::smtp::FIRST;
@@ -37,13 +37,19 @@ fn matters(at: &At<'_, Service>, role: Role) -> bool {
         return senders_shut(at.case, &at.on, &at.from);
     }
     let host = host_of(at.case, &at.on, &at.from);
-    let twin_open = services(at.case, &[Role::Smtp], &at.from, false).into_iter().filter(|s| s.0.is_ipv4() && at.on.0.is_ipv6()).any(|s| {
-        host.is_some() && host_of(at.case, &s, &at.from) == host && at.ask_of(&Connect, &s).is_ok_and(|c| c.open().is_some())
-    });
+    let twin_open = services(at.case, &[Role::Smtp], &at.from, false)
+        .into_iter()
+        .filter(|s| s.0.is_ipv4() && at.on.0.is_ipv6())
+        .any(|s| host.is_some() && host_of(at.case, &s, &at.from) == host && at.ask_of(&Connect, &s).is_ok_and(|c| c.open().is_some()));
     !twin_open
 }
 
-/// A failed connection of one kind, one fault for all exchangers together.
+/// One fault for all exchangers together, and one for all ports where users send.
+fn group(role: Role) -> Key {
+    Key::Named(if role == Role::Smtp { "exchangers" } else { "senders" }.to_owned())
+}
+
+/// A failed connection of one kind.
 fn failed(at: &At<'_, Service>, found: &mut Found<'_>, is_it: impl Fn(&Opened) -> bool, words: &str) -> Told {
     let connect = at.ask(&Connect)?;
     if !is_it(&connect.opened) || !matters(at, connect.role) {
@@ -52,7 +58,7 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>, is_it: impl Fn(&Opened) -
     let says = format!("{} port {} {words}", called(at.case, &at.on, &at.from), at.on.0.port());
     let severity = if connect.role == Role::Smtp { None } else { Some(Severity::Degraded) };
     let finding = found
-        .is(Key::Named(connect.role.name().to_owned()))
+        .is(group(connect.role))
         .says(says)
         .detail("host", connect.host.clone().unwrap_or_else(|| at.on.0.ip().to_string()))
         .detail("address", at.on.0.ip().to_string())
@@ -99,7 +105,7 @@ fn reset(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let cut = matches!(banner.wire.exchange.end, End::Closed | End::Reset) && banner.wire.exchange.reply.is_none();
     if cut {
         found
-            .is(Key::Named(connect.role.name().to_owned()))
+            .is(group(connect.role))
             .says(format!("{} port {} takes the connection and cuts it before any banner", called(at.case, &at.on, &at.from), at.on.0.port()))
             .detail("host", connect.host.clone().unwrap_or_else(|| at.on.0.ip().to_string()))
             .detail("address", at.on.0.ip().to_string())
@@ -118,7 +124,11 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if took >= SLOW_MS {
         found
             .is(at.on)
-            .says(format!("the TCP handshake with {} takes {:.1} s: a SYN was lost, or the way is long", called(at.case, &at.on, &at.from), took as f64 / 1000.0))
+            .says(format!(
+                "the TCP handshake with {} takes {:.1} s: a SYN was lost, or the way is long",
+                called(at.case, &at.on, &at.from),
+                took as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("delay_ms", took)
             .witnessed(connect.id());
@@ -141,7 +151,11 @@ fn unresolvable(at: &At<'_, Host>, found: &mut Found<'_>) -> Told {
 
 fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     let filtered = |roles| -> Vec<(bool, ObsId)> {
-        services(at.case, roles, &at.from, false).iter().filter_map(|s| at.ask_of(&Connect, s).ok()).map(|c| (matches!(c.opened, Opened::TimedOut | Opened::Unreachable { .. }), c.id())).collect()
+        services(at.case, roles, &at.from, false)
+            .iter()
+            .filter_map(|s| at.ask_of(&Connect, s).ok())
+            .map(|c| (matches!(c.opened, Opened::TimedOut | Opened::Unreachable { .. }), c.id()))
+            .collect()
     };
     let targets = filtered(&[Role::Smtp]);
     if targets.is_empty() || !targets.iter().all(|(shut, _)| *shut) {
@@ -149,10 +163,16 @@ fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     }
     let controls = filtered(&[Role::Control]);
     if controls.is_empty() {
-        return Err(Why::Skipped(Skip { because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here".to_owned(), option: "--control-mx gmail-smtp-in.l.google.com".to_owned() }));
+        return Err(Why::Skipped(Skip {
+            because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here".to_owned(),
+            option: "--control-mx gmail-smtp-in.l.google.com".to_owned(),
+        }));
     }
     if controls.iter().all(|(shut, _)| *shut) {
-        let finding = found.is(at.on.clone()).says(format!("connections to port 25 do not get out from here ({}): a server known to be up does not answer either", at.on)).detail("vantage", at.on.to_string());
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("connections to port 25 do not get out from here ({}): a server known to be up does not answer either", at.on))
+            .detail("vantage", at.on.to_string());
         for (_, id) in targets.iter().chain(&controls) {
             finding.proof(*id, Basis::Experiment).claims(*id, Share::Whole, Basis::Experiment);
         }

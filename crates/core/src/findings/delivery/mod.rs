@@ -2,7 +2,7 @@
 //! data-slow.
 
 use maildoctor_wire::dialogue::{End, Phase};
-use maildoctor_wire::wording::{meaning, Meaning};
+use maildoctor_wire::wording::{Meaning, meaning};
 
 use super::ways::called;
 use super::{At, Found, Key, Rule, State, Told};
@@ -32,8 +32,12 @@ fn messages<'c>(at: &At<'c, Service>) -> Result<Vec<Seen<'c, MessageWire>>, Why>
 
 fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     for message in messages(at)? {
-        let Some(last) = message.view().last().filter(|e| matches!(e.phase, Phase::Data | Phase::Content)) else { continue };
-        let Some(reply) = last.whole().filter(|r| r.class() >= 4) else { continue };
+        let Some(last) = message.view().last().filter(|e| matches!(e.phase, Phase::Data | Phase::Content)) else {
+            continue;
+        };
+        let Some(reply) = last.whole().filter(|r| r.class() >= 4) else {
+            continue;
+        };
         let code = match meaning(Phase::Content, reply) {
             Some(Meaning::TooBig) => "data-rejected-size",
             Some(Meaning::Loop) => "mail-loop",
@@ -70,7 +74,9 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     for message in messages(at)? {
-        let Some(last) = message.view().last().filter(|e| e.phase == Phase::Content && e.whole().is_some()) else { continue };
+        let Some(last) = message.view().last().filter(|e| e.phase == Phase::Content && e.whole().is_some()) else {
+            continue;
+        };
         if last.wait_ms() >= SLOW_MS {
             found
                 .is(Key::Named("DATA wait".to_owned()))

@@ -25,7 +25,12 @@ fn not_found(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let elsewhere = foreign_mx(at).iter().any(|f| f.definite().is_some_and(|a| !a.nxdomain));
     if answer.nxdomain && !elsewhere {
         let domain = at.on.as_str();
-        found.is(at.on.clone()).says(format!("the domain {domain} does not exist: the DNS answers NXDOMAIN")).detail("domain", domain).witnessed(own.id()).claims(own.id(), Share::Whole, Basis::Witnessed);
+        found
+            .is(at.on.clone())
+            .says(format!("the domain {domain} does not exist: the DNS answers NXDOMAIN"))
+            .detail("domain", domain)
+            .witnessed(own.id())
+            .claims(own.id(), Share::Whole, Basis::Witnessed);
     }
     found.state()
 }
@@ -48,7 +53,11 @@ fn lookup_failed(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 
 fn unreachable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let own = own_mx(at)?;
-    let asked: Vec<_> = at.case.every::<Records>().filter(|s| s.observation().vantage == at.from && s.observation().asked.get("via").and_then(|v| v.as_str()) == Some("own")).collect();
+    let asked: Vec<_> = at
+        .case
+        .every::<Records>()
+        .filter(|s| s.observation().vantage == at.from && s.observation().asked.get("via").and_then(|v| v.as_str()) == Some("own"))
+        .collect();
     if !asked.is_empty() && asked.iter().all(|s| s.unanswered()) {
         let finding = found
             .is(Resolver(own.wire.server))
@@ -66,8 +75,12 @@ fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let own = own_mx(at)?;
     let bad = own.rcode().filter(|code| !matches!(*code, "NOERROR" | "NXDOMAIN"));
     let others = foreign_mx(at);
-    let Some(code) = bad else { return Ok(State::Clear) };
-    let Some(other) = others.first() else { return Err(Why::Denied(own.id())) };
+    let Some(code) = bad else {
+        return Ok(State::Clear);
+    };
+    let Some(other) = others.first() else {
+        return Err(Why::Denied(own.id()));
+    };
     at.note(other.id());
     found
         .is(Resolver(own.wire.server))
@@ -112,7 +125,13 @@ fn resolver_slow(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let subject: Subject = Resolver(own.wire.server).into();
     found
         .is(Resolver(own.wire.server))
-        .says(format!("the resolver {} takes {:.1} s where {} takes {} ms", own.wire.server, took as f64 / 1000.0, quick.wire.server, quick.observation().took_ms))
+        .says(format!(
+            "the resolver {} takes {:.1} s where {} takes {} ms",
+            own.wire.server,
+            took as f64 / 1000.0,
+            quick.wire.server,
+            quick.observation().took_ms
+        ))
         .detail("resolver", own.wire.server.to_string())
         .detail("delay_ms", took)
         .also(subject)
@@ -121,4 +140,3 @@ fn resolver_slow(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .claims(own.id(), Share::Whole, Basis::Witnessed);
     found.state()
 }
-

@@ -86,7 +86,12 @@ fn single(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     // Where a name cannot be resolved another finding says what matters.
     let resolved = hosts.iter().all(|(_, h)| !at.case.graph().below::<Addr>(&h.clone().into()).is_empty());
     if let ([(_, only)], true) = (hosts.as_slice(), resolved) {
-        found.is(at.on.clone()).says(format!("{} has only one mail exchanger, {only}", at.on)).detail("domain", at.on.as_str()).detail("host", only.as_str()).witnessed(own.id());
+        found
+            .is(at.on.clone())
+            .says(format!("{} has only one mail exchanger, {only}", at.on))
+            .detail("domain", at.on.as_str())
+            .detail("host", only.as_str())
+            .witnessed(own.id());
     } else if hosts.len() > 1 && by_address(at)?.len() == 1 {
         found.is(at.on.clone()).says(format!("all mail exchangers of {} share one address", at.on)).detail("domain", at.on.as_str()).witnessed(own.id());
     }
@@ -99,13 +104,23 @@ fn duplicate(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let mut seen = BTreeSet::new();
     for (_, host) in &hosts {
         if !seen.insert(host.clone()) {
-            found.is(at.on.clone()).says(format!("{host} stands in more than one MX record of {}", at.on)).detail("domain", at.on.as_str()).detail("host", host.as_str()).witnessed(own.id());
+            found
+                .is(at.on.clone())
+                .says(format!("{host} stands in more than one MX record of {}", at.on))
+                .detail("domain", at.on.as_str())
+                .detail("host", host.as_str())
+                .witnessed(own.id());
         }
     }
     if seen.len() > 1 && by_address(at)?.len() > 1 {
         for (ip, names) in by_address(at)?.into_iter().filter(|(_, names)| names.len() > 1) {
             let names: Vec<String> = names.into_iter().collect();
-            found.is(at.on.clone()).says(format!("{} of {} lead to the same address {ip}", names.join(" and "), at.on)).detail("domain", at.on.as_str()).detail("address", ip.to_string()).witnessed(own.id());
+            found
+                .is(at.on.clone())
+                .says(format!("{} of {} lead to the same address {ip}", names.join(" and "), at.on))
+                .detail("domain", at.on.as_str())
+                .detail("address", ip.to_string())
+                .witnessed(own.id());
         }
     }
     found.state()
@@ -127,8 +142,12 @@ fn split_horizon(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     if different.len() < others.len() || different.is_empty() {
         return Ok(State::Clear);
     }
-    let Some(first) = different.first() else { return Ok(State::Clear) };
-    let list = |set: &BTreeSet<String>| if set.is_empty() { "no MX".to_owned() } else { set.iter().cloned().collect::<Vec<_>>().join(", ") };
+    let Some(first) = different.first() else {
+        return Ok(State::Clear);
+    };
+    let list = |set: &BTreeSet<String>| {
+        if set.is_empty() { "no MX".to_owned() } else { set.iter().cloned().collect::<Vec<_>>().join(", ") }
+    };
     let outside = names(first);
     let finding = found
         .is(at.on.clone())

@@ -12,11 +12,8 @@ use crate::questions::dns::{Addresses, RecordType, Via};
 use crate::questions::tcp::Connect;
 use crate::subject::{Addr, Domain, Host};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule::domain(&["mx-unresolvable"], unresolvable),
-    Rule::domain(&["mx-is-cname"], is_cname),
-    Rule::domain(&["mx-private-address"], private_address),
-];
+pub(super) const RULES: &[Rule] =
+    &[Rule::domain(&["mx-unresolvable"], unresolvable), Rule::domain(&["mx-is-cname"], is_cname), Rule::domain(&["mx-private-address"], private_address)];
 
 fn unresolvable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let hosts = exchangers(at)?;
@@ -91,7 +88,9 @@ fn private_address(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .filter(|s| s.observation().vantage == at.from)
         .filter_map(|s| {
             let question: Addresses = serde_json::from_value(s.observation().asked.clone()).ok()?;
-            let Via::Foreign(resolver) = question.via else { return None };
+            let Via::Foreign(resolver) = question.via else {
+                return None;
+            };
             Some((resolver, s))
         })
         .collect();
@@ -101,7 +100,9 @@ fn private_address(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             any = true;
             for ip in seen.definite().map(|a| a.addresses()).unwrap_or_default() {
                 // A resolver "out there" that lives in the same closed world is not out there for it.
-                let Some(kind) = world(ip).filter(|kind| *kind == "unroutable" || world(resolver.ip()) != Some(*kind)) else { continue };
+                let Some(kind) = world(ip).filter(|kind| *kind == "unroutable" || world(resolver.ip()) != Some(*kind)) else {
+                    continue;
+                };
                 let finding = found
                     .is(Addr(ip))
                     .says(format!("the mail exchanger {host} has the address {ip}, which nobody outside can reach ({kind})"))
@@ -117,5 +118,11 @@ fn private_address(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             }
         }
     }
-    if any { found.state() } else if found.state() == Ok(State::Found) { Ok(State::Found) } else { Err(Why::NotPlanned) }
+    if any {
+        found.state()
+    } else if found.state() == Ok(State::Found) {
+        Ok(State::Found)
+    } else {
+        Err(Why::NotPlanned)
+    }
 }

@@ -38,14 +38,18 @@ fn hosts(at: &At<'_, Domain>) -> Result<Vec<(u16, Host)>, Why> {
     let own = own_mx(at)?;
     let answer = own.need(|d| d.definite())?;
     if named.is_empty() && answer.mx().is_empty() && !answer.nxdomain {
-        return Ok(vec![(0, Host::new(at.on.as_str()))]);
+        // Without any address there is no implicit MX either: that is what mx-missing says.
+        let implicit = Host::new(at.on.as_str());
+        return Ok(if ways(at.case, &implicit, &at.from).is_empty() { Vec::new() } else { vec![(0, implicit)] });
     }
     Ok(named)
 }
 
 fn primary_down(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let hosts = hosts(at)?;
-    let Some(best) = hosts.iter().map(|(p, _)| *p).min() else { return Ok(State::NotApplicable) };
+    let Some(best) = hosts.iter().map(|(p, _)| *p).min() else {
+        return Ok(State::NotApplicable);
+    };
     let (primaries, backups): (Vec<_>, Vec<_>) = hosts.iter().partition(|(p, _)| *p == best);
     if backups.is_empty() {
         return Ok(State::NotApplicable);
@@ -54,7 +58,11 @@ fn primary_down(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let alive = backups.iter().any(|(_, host)| ways(at.case, host, &at.from).iter().any(|w| greeted(at.case, w, &at.from)));
     if let (Some(shown), true) = (down, alive) {
         let name = primaries.first().map(|(_, h)| h.to_string()).unwrap_or_default();
-        let finding = found.is(at.on.clone()).says(format!("the preferred mail exchanger {name} is down, and a backup takes the mail of {}", at.on)).detail("domain", at.on.as_str()).detail("host", name.as_str());
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("the preferred mail exchanger {name} is down, and a backup takes the mail of {}", at.on))
+            .detail("domain", at.on.as_str())
+            .detail("host", name.as_str());
         for id in shown.into_iter().flatten() {
             finding.witnessed(id).owes_step(id);
         }
@@ -96,7 +104,9 @@ fn verdicts(at: &At<'_, Domain>) -> Result<Vec<(u16, Host, Service, bool, Option
 
 fn wrong_host(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let verdicts = verdicts(at)?;
-    let Some(knows) = verdicts.iter().find(|v| v.3) else { return Ok(State::NotApplicable) };
+    let Some(knows) = verdicts.iter().find(|v| v.3) else {
+        return Ok(State::NotApplicable);
+    };
     for (_, host, service, _, meaning, id) in &verdicts {
         if matches!(meaning, Some(Meaning::RelayDenied | Meaning::DomainUnknown)) {
             found
@@ -115,13 +125,18 @@ fn wrong_host(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 
 fn preference_inverted(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let verdicts = verdicts(at)?;
-    let Some(best) = verdicts.iter().map(|v| v.0).min() else { return Ok(State::NotApplicable) };
+    let Some(best) = verdicts.iter().map(|v| v.0).min() else {
+        return Ok(State::NotApplicable);
+    };
     let first_defers = verdicts.iter().filter(|v| v.0 == best).all(|v| matches!(v.4, Some(Meaning::Deferred | Meaning::Refused)));
     let takes = verdicts.iter().find(|v| v.0 > best && v.3);
     if let (true, Some(takes), Some(first)) = (first_defers, takes, verdicts.iter().find(|v| v.0 == best)) {
         found
             .is(at.on.clone())
-            .says(format!("{} stands first among the mail exchangers of {} and sends mail away, while {} with the higher number takes it", first.1, at.on, takes.1))
+            .says(format!(
+                "{} stands first among the mail exchangers of {} and sends mail away, while {} with the higher number takes it",
+                first.1, at.on, takes.1
+            ))
             .detail("domain", at.on.as_str())
             .detail("host", first.1.as_str())
             .witnessed(first.5)

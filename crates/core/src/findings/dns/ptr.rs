@@ -2,25 +2,30 @@
 
 use std::net::IpAddr;
 
-use maildoctor_wire::rdns::looks_generic;
+use maildoctor_wire::rdns::{is_private, looks_generic};
 
 use super::super::ways::sources;
-use super::super::{services, At, Basis, Found, Rule, Share, State, Told};
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
 use crate::questions::dns::{Addresses, Dns, RecordType, ReverseNames, Via};
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
 use crate::subject::{Addr, Host, VantageId};
 
-pub(super) const RULES: &[Rule] =
-    &[Rule::addr(&["ptr-missing"], missing), Rule::addr(&["ptr-mismatch"], mismatch), Rule::addr(&["ptr-generic"], generic), Rule::vantage(&["ptr-slow"], slow)];
+pub(super) const RULES: &[Rule] = &[
+    Rule::addr(&["ptr-missing"], missing),
+    Rule::addr(&["ptr-mismatch"], mismatch),
+    Rule::addr(&["ptr-generic"], generic),
+    Rule::vantage(&["ptr-slow"], slow),
+];
 
 /// From here on a lookup of our own name counts as slow, in milliseconds.
 const SLOW_MS: u64 = 2000;
 
 /// Only addresses at which mail is exchanged: nobody asks for the reverse name of a submission host.
 fn exchanges(at: &At<'_, Addr>) -> bool {
-    services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0)
+    let routable = at.on.0.is_loopback() || !is_private(at.on.0);
+    routable && services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0)
 }
 
 fn names<'c>(at: &At<'c, Addr>) -> Result<(Seen<'c, Dns>, Vec<&'c str>), Why> {
@@ -35,7 +40,11 @@ fn missing(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
     }
     let (seen, names) = names(at)?;
     if names.is_empty() {
-        found.is(at.on).says(format!("the mail exchanger's address {} has no reverse name", at.on)).detail("address", at.on.to_string()).witnessed(seen.id());
+        found
+            .is(Key::Named("ptr".to_owned()))
+            .says(format!("the mail exchanger's address {} has no reverse name", at.on))
+            .detail("address", at.on.to_string())
+            .witnessed(seen.id());
     }
     found.state()
 }
@@ -66,7 +75,7 @@ fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
     }
     let name = names.first().copied().unwrap_or_default();
     let finding = found
-        .is(at.on)
+        .is(Key::Named("ptr".to_owned()))
         .says(format!("the reverse name {name} of the mail exchanger's address {} does not lead back to it", at.on))
         .detail("address", at.on.to_string())
         .detail("name", name)
@@ -84,7 +93,7 @@ fn generic(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
     let (seen, names) = names(at)?;
     if let Some(name) = names.iter().find(|name| looks_generic(name, at.on.0)) {
         found
-            .is(at.on)
+            .is(Key::Named("ptr".to_owned()))
             .says(format!("the reverse name {name} of {} looks like that of a dial-up line", at.on))
             .detail("address", at.on.to_string())
             .detail("name", *name)

@@ -7,7 +7,7 @@ use maildoctor_wire::wording::Meaning;
 use super::ways::{called, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{ObsId, Seen, Why};
-use crate::questions::smtp::{capabilities, Channel, Ehlo, Helo, Mail, Sender, StepView, FIRST};
+use crate::questions::smtp::{Channel, Ehlo, FIRST, Helo, Mail, Sender, StepView, capabilities};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 

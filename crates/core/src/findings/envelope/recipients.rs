@@ -2,7 +2,7 @@
 //! postmaster-missing, rcpt-slow, rcpt-timeout.
 
 use maildoctor_wire::dialogue::End;
-use maildoctor_wire::wording::{named_zone, Meaning};
+use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
 use super::super::ways::{another_takes, called, rcpt, target_rcpt};
@@ -58,8 +58,12 @@ pub(super) const RULES: &[Rule] = &[
 fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = target_rcpt(at)?;
     let reply = seen.need(|r| r.reply())?;
-    let Some(meaning) = seen.meaning else { return Ok(State::Clear) };
-    let Some((_, code)) = TABLE.iter().find(|(m, _)| *m == meaning) else { return Ok(State::Clear) };
+    let Some(meaning) = seen.meaning else {
+        return Ok(State::Clear);
+    };
+    let Some((_, code)) = TABLE.iter().find(|(m, _)| *m == meaning) else {
+        return Ok(State::Clear);
+    };
     // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
     if matches!(meaning, Meaning::Deferred | Meaning::Refused | Meaning::DomainUnknown) && another_takes(at) {
         return Ok(State::Clear);
@@ -72,12 +76,22 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let quoted = reply.quoted();
     let recipient = &seen.argument;
     let says = match *code {
-        "recipient-unknown" => format!("the mailbox {recipient} does not exist: {server} says \"{quoted}\""),
-        "recipient-mailbox-full" => format!("the mailbox {recipient} is full: {server} says \"{quoted}\""),
-        "recipient-disabled" => format!("the mailbox {recipient} is disabled: {server} says \"{quoted}\""),
-        "greylisting" => format!("{server} puts strangers off at their first try (greylisting): \"{quoted}\""),
+        "recipient-unknown" => {
+            format!("the mailbox {recipient} does not exist: {server} says \"{quoted}\"")
+        }
+        "recipient-mailbox-full" => {
+            format!("the mailbox {recipient} is full: {server} says \"{quoted}\"")
+        }
+        "recipient-disabled" => {
+            format!("the mailbox {recipient} is disabled: {server} says \"{quoted}\"")
+        }
+        "greylisting" => {
+            format!("{server} puts strangers off at their first try (greylisting): \"{quoted}\"")
+        }
         "rcpt-deferred" => format!("{server} puts {recipient} off: \"{quoted}\""),
-        "rcpt-rejected-dnsbl" => format!("{server} refuses our address because of a blacklist: \"{quoted}\""),
+        "rcpt-rejected-dnsbl" => {
+            format!("{server} refuses our address because of a blacklist: \"{quoted}\"")
+        }
         "rate-limited" => format!("{server} says that too much comes from us: \"{quoted}\""),
         "sender-rejected" => format!("{server} refuses the sender: \"{quoted}\""),
         "server-storage-full" => format!("the disk of {server} is full: \"{quoted}\""),
@@ -110,7 +124,11 @@ fn catch_all(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if seen.accepted().is_some() {
         found
             .is(Key::Named("catch-all".to_owned()))
-            .says(format!("{} takes mail for a mailbox that cannot exist ({}): whether a mailbox exists cannot be told at RCPT", called(at.case, &at.on, &at.from), seen.argument))
+            .says(format!(
+                "{} takes mail for a mailbox that cannot exist ({}): whether a mailbox exists cannot be told at RCPT",
+                called(at.case, &at.on, &at.from),
+                seen.argument
+            ))
             .detail("recipient", seen.argument.as_str())
             .witnessed(seen.id());
     }
@@ -141,7 +159,11 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if seen.exchange.end == End::TimedOut {
         found
             .is(Key::Named("RCPT silence".to_owned()))
-            .says(format!("{} answers everything up to MAIL and then says nothing to RCPT for {:.0} s", called(at.case, &at.on, &at.from), seen.exchange.wait_ms() as f64 / 1000.0))
+            .says(format!(
+                "{} answers everything up to MAIL and then says nothing to RCPT for {:.0} s",
+                called(at.case, &at.on, &at.from),
+                seen.exchange.wait_ms() as f64 / 1000.0
+            ))
             .detail("recipient", seen.argument.as_str())
             .detail("address", at.on.0.ip().to_string())
             .detail("waited_ms", seen.exchange.wait_ms())

@@ -28,7 +28,10 @@ fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let null = mail(at, Sender::Null)?;
     let reply = null.need(|m| m.reply())?;
     let given_taken = mail(at, Sender::Given).map(|m| m.accepted().is_some()).unwrap_or(true);
-    let other_reason = matches!(null.meaning, Some(Meaning::TlsRequired | Meaning::AuthRequired | Meaning::Blacklisted | Meaning::ClientBlocked | Meaning::HeloRejected | Meaning::SyncError));
+    let other_reason = matches!(
+        null.meaning,
+        Some(Meaning::TlsRequired | Meaning::AuthRequired | Meaning::Blacklisted | Meaning::ClientBlocked | Meaning::HeloRejected | Meaning::SyncError)
+    );
     if reply.class() == 5 && given_taken && !other_reason {
         found
             .is(Key::Named("null sender".to_owned()))
@@ -64,7 +67,8 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn vrfy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Vrfy)?;
     let reply = seen.need(|v| v.reply())?;
-    let tells = matches!(reply.code, 250 | 251 | 550 | 551 | 553) && !matches!(seen.meaning, Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused));
+    let tells = matches!(reply.code, 250 | 251 | 550 | 551 | 553)
+        && !matches!(seen.meaning, Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused));
     if tells {
         found
             .is(Key::Named("VRFY".to_owned()))

@@ -29,7 +29,10 @@ fn masks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let reply = banner.reply().map(|r| r.quoted()).unwrap_or_default();
         found
             .is(Key::Named("mask".to_owned()))
-            .says(format!("something before {} rewrites the SMTP dialogue, as Cisco PIX and ASA do: the banner reads \"{reply}\"", called(at.case, &at.on, &at.from)))
+            .says(format!(
+                "something before {} rewrites the SMTP dialogue, as Cisco PIX and ASA do: the banner reads \"{reply}\"",
+                called(at.case, &at.on, &at.from)
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply)
             .witnessed(banner.id())
@@ -90,7 +93,9 @@ fn hijacks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if names.len() < 2 {
         return Err(one_vantage_only());
     }
-    let Some((here, rest)) = names.split_first() else { return Ok(State::Clear) };
+    let Some((here, rest)) = names.split_first() else {
+        return Ok(State::Clear);
+    };
     if let Some(other) = rest.iter().find(|o| o.1 != here.1 && !o.1.is_empty() && !here.1.is_empty()) {
         found
             .is(at.on)
@@ -123,7 +128,13 @@ fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let host = host_of(at.case, &at.on, &inside.0).unwrap_or_else(|| at.on.0.ip().to_string());
         let finding = found
             .is(Key::Named("filtered".to_owned()))
-            .says(format!("{host} ({}) port {} is open from {} and shut from {}, and the DNS says the same everywhere: a firewall in between", at.on.0.ip(), at.on.0.port(), inside.0, outside.join(", ")))
+            .says(format!(
+                "{host} ({}) port {} is open from {} and shut from {}, and the DNS says the same everywhere: a firewall in between",
+                at.on.0.ip(),
+                at.on.0.port(),
+                inside.0,
+                outside.join(", ")
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("vantage", outside.join(", "))

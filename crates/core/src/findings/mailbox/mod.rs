@@ -58,7 +58,9 @@ fn login_failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
                 .witnessed(login.id());
         }
         LoginResult::In => {}
-        LoginResult::Failed { .. } | LoginResult::Withheld { .. } => return Err(Why::Denied(login.id())),
+        LoginResult::Failed { .. } | LoginResult::Withheld { .. } => {
+            return Err(Why::Denied(login.id()));
+        }
     }
     found.state()
 }
@@ -94,7 +96,12 @@ fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
                 let id = arrival.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();
                 found
                     .is(at.on.clone())
-                    .says(format!("the server took the test message{id}, and it was in none of {} of {} for {:.0} s", folders.join(", "), at.on, *waited_ms as f64 / 1000.0))
+                    .says(format!(
+                        "the server took the test message{id}, and it was in none of {} of {} for {:.0} s",
+                        folders.join(", "),
+                        at.on,
+                        *waited_ms as f64 / 1000.0
+                    ))
                     .detail("queue_id", arrival.queue_id.clone().unwrap_or_default())
                     .detail("waited_ms", *waited_ms)
                     .witnessed(arrival.id())
@@ -121,7 +128,12 @@ fn found_ones<'c>(at: &At<'c, Account>) -> Result<Vec<Seen<'c, ArrivalWire>>, Wh
 fn junk(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     for arrival in found_ones(at)? {
         if let Arrived::Found { folder, junk: true, .. } = &arrival.arrived {
-            found.is(at.on.clone()).says(format!("the test message was put into {folder} of {}", at.on)).detail("folder", folder.as_str()).witnessed(arrival.id()).owes_step(arrival.id());
+            found
+                .is(at.on.clone())
+                .says(format!("the test message was put into {folder} of {}", at.on))
+                .detail("folder", folder.as_str())
+                .witnessed(arrival.id())
+                .owes_step(arrival.id());
         }
     }
     found.state()
@@ -154,11 +166,15 @@ fn altered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
 
 fn hop_slow(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     for arrival in found_ones(at)? {
-        let Arrived::Found { hops, .. } = &arrival.arrived else { continue };
+        let Arrived::Found { hops, .. } = &arrival.arrived else {
+            continue;
+        };
         // The last hop stands first: each pair is a hop and the one before it.
         for pair in hops.windows(2) {
             let [later, earlier] = pair else { continue };
-            let (Some(to), Some(from)) = (later.at, earlier.at) else { continue };
+            let (Some(to), Some(from)) = (later.at, earlier.at) else {
+                continue;
+            };
             if to - from >= HOP_SLOW_S {
                 let host = later.by.clone().unwrap_or_else(|| "a server without a name".to_owned());
                 let span = arrival.observation().span();

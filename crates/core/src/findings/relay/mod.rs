@@ -24,7 +24,10 @@ pub(super) fn rules() -> Vec<Rule> {
 
 fn no_relay_address(why: Why) -> Why {
     match why {
-        Why::NotPlanned => Why::Skipped(Skip { because: "no outside address was given to test relaying with".to_owned(), option: "--relay-rcpt nobody@example.com".to_owned() }),
+        Why::NotPlanned => Why::Skipped(Skip {
+            because: "no outside address was given to test relaying with".to_owned(),
+            option: "--relay-rcpt nobody@example.com".to_owned(),
+        }),
         other => other,
     }
 }
@@ -89,7 +92,9 @@ fn denied_for_own(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn sender_not_owned(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     authenticated(at).map_err(Why::as_blocker)?;
-    let mail = at.ask(&Mail { sender: Sender::Given, channel: Channel::Tls, authenticated: true }).or_else(|_| at.ask(&Mail { sender: Sender::Given, channel: Channel::Plain, authenticated: true }))?;
+    let mail = at
+        .ask(&Mail { sender: Sender::Given, channel: Channel::Tls, authenticated: true })
+        .or_else(|_| at.ask(&Mail { sender: Sender::Given, channel: Channel::Plain, authenticated: true }))?;
     let mut refused = None;
     if mail.meaning == Some(Meaning::SenderNotOwned) {
         refused = Some(mail);

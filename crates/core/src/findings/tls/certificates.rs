@@ -77,7 +77,9 @@ fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn name_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
-    let Some(wanted) = seen.wire.server_name.as_deref().filter(|n| n.parse::<IpAddr>().is_err()) else { return Ok(State::NotApplicable) };
+    let Some(wanted) = seen.wire.server_name.as_deref().filter(|n| n.parse::<IpAddr>().is_err()) else {
+        return Ok(State::NotApplicable);
+    };
     // Who signs his own certificate gets one sentence about it, not two.
     if !leaf.is_for(wanted) && seen.wire.trust != Some(Trust::SelfSigned) {
         let names = if leaf.names.is_empty() { "no name at all".to_owned() } else { leaf.names.join(", ") };

@@ -5,7 +5,7 @@ use maildoctor_wire::hello::HelloAnswer;
 
 use super::super::ways::called;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
-use crate::questions::smtp::{Channel, Ehlo, Injection, Starttls, FIRST};
+use crate::questions::smtp::{Channel, Ehlo, FIRST, Injection, Starttls};
 use crate::questions::tcp::Role;
 use crate::questions::tls::{Handshake, Shaken};
 use crate::subject::Service;
@@ -55,10 +55,14 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Handshake)?;
-    let Shaken::Failed { error, hello } = &seen.wire.shaken else { return Ok(State::Clear) };
+    let Shaken::Failed { error, hello } = &seen.wire.shaken else {
+        return Ok(State::Clear);
+    };
     let behind = match hello {
         Some(HelloAnswer::ServerHello { version, cipher }) => format!("; it would shake hands with {version} and {cipher}, which current clients refuse"),
-        Some(HelloAnswer::Alert { alert }) => format!("; to a hello that offers everything from SSLv3 on it answers with the alert {alert}, so nobody can shake hands"),
+        Some(HelloAnswer::Alert { alert }) => {
+            format!("; to a hello that offers everything from SSLv3 on it answers with the alert {alert}, so nobody can shake hands")
+        }
         Some(HelloAnswer::NotTls { octets }) => format!("; what it sends is no TLS: \"{octets}\""),
         None => String::new(),
     };
@@ -77,7 +81,12 @@ fn stalled(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Shaken::Stalled { waited_ms } = seen.wire.shaken {
         found
             .is(Key::Named("stalled handshake".to_owned()))
-            .says(format!("the TLS handshake with {} port {} stalls: nothing came for {:.0} s", called(at.case, &at.on, &at.from), at.on.0.port(), waited_ms as f64 / 1000.0))
+            .says(format!(
+                "the TLS handshake with {} port {} stalls: nothing came for {:.0} s",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port(),
+                waited_ms as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("waited_ms", waited_ms)
@@ -92,7 +101,11 @@ fn injection(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(answered) = &seen.answered {
         found
             .is(Key::Named("injection".to_owned()))
-            .says(format!("{} runs under TLS a command that was sent before it, and answers \"{}\"", called(at.case, &at.on, &at.from), answered.trim_end_matches("\\x0d\\x0a")))
+            .says(format!(
+                "{} runs under TLS a command that was sent before it, and answers \"{}\"",
+                called(at.case, &at.on, &at.from),
+                answered.trim_end_matches("\\x0d\\x0a")
+            ))
             .detail("address", at.on.0.ip().to_string())
             .witnessed(seen.id());
     }
@@ -107,7 +120,12 @@ fn auth_in_the_clear(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if !revealing.is_empty() {
         found
             .is(Key::Named("AUTH before TLS".to_owned()))
-            .says(format!("{} port {} takes passwords before TLS: AUTH {} is offered in the clear", called(at.case, &at.on, &at.from), at.on.0.port(), revealing.join(" ")))
+            .says(format!(
+                "{} port {} takes passwords before TLS: AUTH {} is offered in the clear",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port(),
+                revealing.join(" ")
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("mechanisms", revealing.join(" "))
@@ -121,7 +139,11 @@ fn tls_at_once(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if banner.wire.answers_tls {
         found
             .is(Key::Named("TLS at once".to_owned()))
-            .says(format!("{} port {} says nothing until the client speaks TLS: it is set up as if it were port 465", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} says nothing until the client speaks TLS: it is set up as if it were port 465",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .witnessed(banner.id())

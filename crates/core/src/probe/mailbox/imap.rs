@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{carries, is_junk, Fetched, MAX_MESSAGE_OCTETS};
+use super::{Fetched, MAX_MESSAGE_OCTETS, carries, is_junk};
 use crate::options::Login;
 use crate::questions::mailbox::LoginResult;
 use crate::vantage::Stream;
@@ -127,7 +127,9 @@ impl Session {
             }
             let hits = self.inner.uid_search(format!("HEADER {} {mark}", super::MARK_HEADER)).await.map_err(|e| clean(&e.to_string()))?;
             for uid in hits.into_iter().take(MAX_HITS) {
-                let Some(octets) = self.fetch(uid).await? else { continue };
+                let Some(octets) = self.fetch(uid).await? else {
+                    continue;
+                };
                 if !carries(&octets, mark) {
                     continue;
                 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use mail_parser::{HeaderValue, MessageParser};
 use maildoctor_wire::received;
 
-use super::message::{Sent, BODY, MARK_HEADER};
-use super::session::{knock, Way};
-use super::tls;
 use super::Context;
-use crate::case::{millis, Question};
+use super::message::{BODY, MARK_HEADER, Sent};
+use super::session::{Way, knock};
+use super::tls;
+use crate::case::{Question, millis};
 use crate::options::{Login, MailboxSpec};
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login as LoginQuestion, LoginResult, LoginWire};
 use crate::questions::tcp::Role;
@@ -283,7 +283,11 @@ fn is_junk(folder: &str) -> bool {
 
 /// Whether octets of a message carry the mark in its header.
 fn carries(octets: &[u8], mark: &str) -> bool {
-    let Some(parsed) = MessageParser::default().parse(octets) else { return false };
-    let Some(HeaderValue::Text(held)) = parsed.header(MARK_HEADER) else { return false };
+    let Some(parsed) = MessageParser::default().parse(octets) else {
+        return false;
+    };
+    let Some(HeaderValue::Text(held)) = parsed.header(MARK_HEADER) else {
+        return false;
+    };
     held.trim() == mark
 }

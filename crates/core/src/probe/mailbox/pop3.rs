@@ -4,7 +4,7 @@ use maildoctor_wire::pop3::{Answer, AnswerParser};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{carries, Fetched, MAX_MESSAGE_OCTETS};
+use super::{Fetched, MAX_MESSAGE_OCTETS, carries};
 use crate::options::Login;
 use crate::questions::mailbox::LoginResult;
 use crate::vantage::Stream;
