@@ -43,7 +43,9 @@ enum Command {
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        anstream::eprintln!("error: maildoctor failed on its own account ({panic}); please report this with the command you typed");
+        anstream::eprintln!(
+            "error: maildoctor failed on its own account ({panic}); please report this with the command you typed"
+        );
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

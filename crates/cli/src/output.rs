@@ -36,11 +36,15 @@ pub(crate) fn style() -> Style {
         anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi => true,
         anstream::ColorChoice::Never => false,
         anstream::ColorChoice::Auto => {
-            terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+            terminal
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+                && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
         }
     };
-    let width = terminal_size::terminal_size().filter(|_| terminal).map_or(100, |(w, _)| usize::from(w.0)).clamp(40, 120);
-    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let width =
+        terminal_size::terminal_size().filter(|_| terminal).map_or(100, |(w, _)| usize::from(w.0)).clamp(40, 120);
+    let utf8 =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     let unicode = utf8.is_some_and(|v| v.to_ascii_lowercase().replace('-', "").contains("utf8"));
     Style { colour, width, unicode }
 }
@@ -72,7 +76,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> anyhow::Result<String> {
     let file = std::fs::File::open(path).with_context(what)?;
     file.take(limit + 1).read_to_string(&mut text).with_context(what)?;
     if text.len() as u64 > limit {
-        anyhow::bail!("{} is longer than {limit} octets, and no file of its kind is; give the right file", path.display());
+        anyhow::bail!(
+            "{} is longer than {limit} octets, and no file of its kind is; give the right file",
+            path.display()
+        );
     }
     Ok(text)
 }

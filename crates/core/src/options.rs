@@ -62,9 +62,16 @@ impl Ports {
     /// [`OptionError`] for a name or a number that is not one.
     pub fn set(&mut self, text: &str) -> Result<(), OptionError> {
         for part in text.split(',') {
-            let wrong = || bad("port setting", part, "NAME=N, such as smtp=2525, with one of smtp, submission, smtps, imap, imaps, pop3, pop3s, https, dns");
+            let wrong = || {
+                bad(
+                    "port setting",
+                    part,
+                    "NAME=N, such as smtp=2525, with one of smtp, submission, smtps, imap, imaps, pop3, pop3s, https, dns",
+                )
+            };
             let (name, number) = part.split_once('=').ok_or_else(wrong)?;
-            let slot = self.0.iter_mut().find(|(known, _)| **known == name.trim()).map(|(_, port)| port).ok_or_else(wrong)?;
+            let slot =
+                self.0.iter_mut().find(|(known, _)| **known == name.trim()).map(|(_, port)| port).ok_or_else(wrong)?;
             *slot = number.trim().parse().ok().filter(|&n| n > 0).ok_or_else(wrong)?;
         }
         Ok(())
@@ -95,7 +102,11 @@ impl VantageSpec {
             return Ok(Self::Local);
         }
         let wrong = || bad("vantage", text, "local or socks5://host:port");
-        let proxy = text.strip_prefix("socks5://").or_else(|| text.strip_prefix("socks5h://")).ok_or_else(wrong)?.trim_end_matches('/');
+        let proxy = text
+            .strip_prefix("socks5://")
+            .or_else(|| text.strip_prefix("socks5h://"))
+            .ok_or_else(wrong)?
+            .trim_end_matches('/');
         let (_, port) = proxy.rsplit_once(':').ok_or_else(wrong)?;
         port.parse::<u16>().map_err(|_| wrong())?;
         Ok(Self::Socks5 { name: text.to_owned(), proxy: proxy.to_owned() })
@@ -126,7 +137,8 @@ impl MailboxSpec {
     /// # Errors
     /// [`OptionError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, OptionError> {
-        let wrong = || bad("mailbox", text, "imaps://[user@]host[:port], imap://…, pop3s://…, pop3://… or maildir:PATH");
+        let wrong =
+            || bad("mailbox", text, "imaps://[user@]host[:port], imap://…, pop3s://…, pop3://… or maildir:PATH");
         if let Some(path) = text.strip_prefix("maildir:") {
             return if path.is_empty() { Err(wrong()) } else { Ok(Self::Maildir(PathBuf::from(path))) };
         }
@@ -144,7 +156,9 @@ impl MailboxSpec {
             None => (None, rest),
         };
         let (host, port) = match server.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port.parse().map_err(|_| wrong())?)),
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host, Some(port.parse().map_err(|_| wrong())?))
+            }
             _ => (server, None),
         };
         let host = host.trim_matches(['[', ']']);
@@ -175,8 +189,21 @@ pub struct Outside {
 }
 
 /// The areas of checks, as `--only` and `--skip` name them.
-pub const AREAS: [&str; 13] =
-    ["dns", "connect", "banner", "ehlo", "tls", "auth", "relay", "envelope", "delivery", "mailbox", "reputation", "records", "server-config"];
+pub const AREAS: [&str; 13] = [
+    "dns",
+    "connect",
+    "banner",
+    "ehlo",
+    "tls",
+    "auth",
+    "relay",
+    "envelope",
+    "delivery",
+    "mailbox",
+    "reputation",
+    "records",
+    "server-config",
+];
 
 /// Everything that a run of `check` was told.
 #[derive(Debug, Clone)]
@@ -342,7 +369,15 @@ mod tests {
         assert_eq!((ports.of(Role::Smtp), ports.of(Role::Imaps), ports.of(Role::Submission)), (2525, 9930, 587));
         assert!(ports.set("ftp=21").is_err() && ports.set("smtp=0").is_err());
         let mailbox = MailboxSpec::parse("imaps://anna%40example.org@mail.example.org:993/").unwrap();
-        assert_eq!(mailbox, MailboxSpec::Server { role: Role::Imaps, user: Some("anna@example.org".into()), host: "mail.example.org".into(), port: Some(993) });
+        assert_eq!(
+            mailbox,
+            MailboxSpec::Server {
+                role: Role::Imaps,
+                user: Some("anna@example.org".into()),
+                host: "mail.example.org".into(),
+                port: Some(993)
+            }
+        );
         assert!(MailboxSpec::parse("http://x").is_err() && MailboxSpec::parse("imap://").is_err());
     }
 }

@@ -12,7 +12,9 @@ const MAX_TARGET_OCTETS: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Nothing was given.
-    #[error("the target is empty; give a domain, an address or a server, such as example.org, anna@example.org or mail.example.org:25")]
+    #[error(
+        "the target is empty; give a domain, an address or a server, such as example.org, anna@example.org or mail.example.org:25"
+    )]
     Empty,
     /// It is far too long.
     #[error("the target is longer than {MAX_TARGET_OCTETS} octets, and no domain or address is")]
@@ -87,7 +89,8 @@ impl Target {
             return server(rest, role);
         }
         if let Some((local, domain)) = text.rsplit_once('@') {
-            let plain = |c: char| !c.is_control() && (!c.is_whitespace() || local.starts_with('"')) && !matches!(c, '<' | '>');
+            let plain =
+                |c: char| !c.is_control() && (!c.is_whitespace() || local.starts_with('"')) && !matches!(c, '<' | '>');
             let quoted = local.len() >= 2 && local.starts_with('"') && local.ends_with('"');
             let bare = !local.is_empty() && !local.contains(['"', '(', ')', ',', ';', ':', '\\', '[', ']', '@']);
             if local.len() > 64 || !local.chars().all(plain) || !(quoted || bare) {
@@ -173,7 +176,11 @@ pub fn domain_name(text: &str) -> Result<String, TargetError> {
     let bad = || TargetError::Domain(text.to_owned());
     let name = idna::domain_to_ascii(text.trim_end_matches('.')).map_err(|_| bad())?;
     let label_ok = |l: &str| {
-        !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     let all_digits = name.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
     if name.is_empty() || name.len() > 253 || all_digits || !name.split('.').all(label_ok) {
@@ -192,12 +199,30 @@ mod tests {
         assert_eq!(Target::parse("Example.ORG.").unwrap(), Target::Domain("example.org".into()));
         assert_eq!(Target::parse("bücher.example").unwrap(), Target::Domain("xn--bcher-kva.example".into()));
         assert_eq!(Target::parse("anna@example.org").unwrap().domain(), Some("example.org"));
-        assert_eq!(Target::parse("mail.example.org:25").unwrap(), Target::Host { host: "mail.example.org".into(), role: Role::Smtp, port: Some(25) });
-        assert_eq!(Target::parse("mail.example.org:587").unwrap(), Target::Host { host: "mail.example.org".into(), role: Role::Submission, port: Some(587) });
-        assert_eq!(Target::parse("smtps://mail.example.org").unwrap(), Target::Host { host: "mail.example.org".into(), role: Role::Smtps, port: None });
-        assert_eq!(Target::parse("192.0.2.7").unwrap(), Target::Ip { ip: "192.0.2.7".parse().unwrap(), role: Role::Smtp, port: None });
-        assert_eq!(Target::parse("[2001:db8::1]:2525").unwrap(), Target::Ip { ip: "2001:db8::1".parse().unwrap(), role: Role::Smtp, port: Some(2525) });
-        assert_eq!(Target::parse("2001:db8::1").unwrap(), Target::Ip { ip: "2001:db8::1".parse().unwrap(), role: Role::Smtp, port: None });
+        assert_eq!(
+            Target::parse("mail.example.org:25").unwrap(),
+            Target::Host { host: "mail.example.org".into(), role: Role::Smtp, port: Some(25) }
+        );
+        assert_eq!(
+            Target::parse("mail.example.org:587").unwrap(),
+            Target::Host { host: "mail.example.org".into(), role: Role::Submission, port: Some(587) }
+        );
+        assert_eq!(
+            Target::parse("smtps://mail.example.org").unwrap(),
+            Target::Host { host: "mail.example.org".into(), role: Role::Smtps, port: None }
+        );
+        assert_eq!(
+            Target::parse("192.0.2.7").unwrap(),
+            Target::Ip { ip: "192.0.2.7".parse().unwrap(), role: Role::Smtp, port: None }
+        );
+        assert_eq!(
+            Target::parse("[2001:db8::1]:2525").unwrap(),
+            Target::Ip { ip: "2001:db8::1".parse().unwrap(), role: Role::Smtp, port: Some(2525) }
+        );
+        assert_eq!(
+            Target::parse("2001:db8::1").unwrap(),
+            Target::Ip { ip: "2001:db8::1".parse().unwrap(), role: Role::Smtp, port: None }
+        );
     }
 
     #[test]

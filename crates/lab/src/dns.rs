@@ -97,7 +97,9 @@ impl Zones {
     }
 
     fn fault(&self, view: View, owner: &str) -> Option<Fault> {
-        let below = |suffix: &str| suffix.is_empty() || owner == suffix || owner.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'));
+        let below = |suffix: &str| {
+            suffix.is_empty() || owner == suffix || owner.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))
+        };
         self.faults.iter().find(|(v, suffix, _)| *v == view && below(suffix)).map(|(_, _, fault)| *fault)
     }
 
@@ -114,7 +116,9 @@ impl Zones {
             let found = records.iter().filter(|data| data.record_type() == rtype);
             let before = answers.len();
             answers.extend(found.map(|data| Record::from_rdata(name(&at), TTL, data.clone())));
-            let alias = records.iter().find_map(|data| if let RData::CNAME(target) = data { Some(target.0.clone()) } else { None });
+            let alias = records
+                .iter()
+                .find_map(|data| if let RData::CNAME(target) = data { Some(target.0.clone()) } else { None });
             match alias {
                 Some(target) if answers.len() == before && rtype != RecordType::CNAME => {
                     answers.push(Record::from_rdata(name(&at), TTL, RData::CNAME(CNAME(target.clone()))));

@@ -244,7 +244,9 @@ const FAULTS: &[Fault] = &[
     fault("banner-missing-220", |s| reply(s, "BANNER", "250 mx1.lab.example hello")),
     fault("banner-421-overload", |s| reply(s, "BANNER", "421 4.3.2 mx1.lab.example too many connections, try later")),
     fault("banner-554-blocked", |s| reply(s, "BANNER", "554 5.7.1 mx1.lab.example your address is blocked by policy")),
-    fault("banner-greet-delay", |s| at_mx(s, |mx| mx.rules.push(Rule { action: Action::Tease, ..Rule::late("BANNER", SLOW) }))),
+    fault("banner-greet-delay", |s| {
+        at_mx(s, |mx| mx.rules.push(Rule { action: Action::Tease, ..Rule::late("BANNER", SLOW) }))
+    }),
     fault("banner-no-hostname", |s| at_mx(s, |mx| mx.banner = "ESMTP ready".to_owned())),
     fault("banner-localhost", |s| {
         at_mx(s, |mx| {
@@ -267,15 +269,22 @@ const FAULTS: &[Fault] = &[
     fault("ehlo-rejected", |s| at_mx(s, |mx| mx.helo_only = true)),
     fault("ehlo-slow", |s| at_mx(s, |mx| mx.rules.push(Rule::late("EHLO", SLOW)))),
     fault("helo-rejected", |s| {
-        reply(s, "EHLO", "550 5.7.1 Helo command rejected: Access denied").and_then(|()| reply(s, "HELO", "550 5.7.1 Helo command rejected: Access denied"))
+        reply(s, "EHLO", "550 5.7.1 Helo command rejected: Access denied")
+            .and_then(|()| reply(s, "HELO", "550 5.7.1 Helo command rejected: Access denied"))
     }),
-    fault("size-limit-small", |s| at_mx(s, |mx| mx.capabilities = vec!["PIPELINING".to_owned(), "SIZE 1000000".to_owned()])),
-    fault("reply-malformed", |s| reply(s, "EHLO", "250-mx1.lab.example\n251-SIZE 33554432\n250-PIPELINING\n250 STARTTLS")),
+    fault("size-limit-small", |s| {
+        at_mx(s, |mx| mx.capabilities = vec!["PIPELINING".to_owned(), "SIZE 1000000".to_owned()])
+    }),
+    fault("reply-malformed", |s| {
+        reply(s, "EHLO", "250-mx1.lab.example\n251-SIZE 33554432\n250-PIPELINING\n250 STARTTLS")
+    }),
     fault("firewall-masks-smtp", |s| {
         reply(s, "BANNER", "220 **********************0*0***********2*************")?;
         at_mx(s, |mx| mx.helo_only = true)
     }),
-    fault("firewall-strips-starttls", |s| reply(s, "EHLO", "250-mx1.lab.example\n250-PIPELINING\n250-SIZE 33554432\n250-8BITMIME\n250 XXXXXXXA")),
+    fault("firewall-strips-starttls", |s| {
+        reply(s, "EHLO", "250-mx1.lab.example\n250-PIPELINING\n250-SIZE 33554432\n250-8BITMIME\n250 XXXXXXXA")
+    }),
     fault("starttls-not-offered", |s| at_mx(s, |mx| mx.starttls = false)),
     fault("starttls-not-enforced", |s| {
         s.submission.lax = true;
@@ -310,10 +319,18 @@ const FAULTS: &[Fault] = &[
         s.wrong_password = true;
         Ok(())
     }),
-    fault("auth-backend-down", |s| auth_reply(s, "454 4.7.0 Temporary authentication failure: Connection lost to authentication server")),
+    fault("auth-backend-down", |s| {
+        auth_reply(s, "454 4.7.0 Temporary authentication failure: Connection lost to authentication server")
+    }),
     fault("auth-needs-tls", |s| auth_reply(s, "538 5.7.11 Encryption required for requested authentication mechanism")),
-    fault("auth-mechanism-broken", |s| at_senders(s, |sender| sender.rules.push(Rule::reply("AUTH", "535 5.7.8 mechanism out of order").matching("PLAIN")))),
-    fault("auth-oauth-required", |s| auth_reply(s, "535 5.7.139 Authentication unsuccessful, basic authentication is disabled")),
+    fault("auth-mechanism-broken", |s| {
+        at_senders(s, |sender| {
+            sender.rules.push(Rule::reply("AUTH", "535 5.7.8 mechanism out of order").matching("PLAIN"))
+        })
+    }),
+    fault("auth-oauth-required", |s| {
+        auth_reply(s, "535 5.7.139 Authentication unsuccessful, basic authentication is disabled")
+    }),
     fault("auth-required-for-mx", |s| reply(s, "RCPT", "530 5.7.0 Authentication required")),
     fault("auth-token-no-leading-nul", |s| token(s, "anna@lab.example\0geheim")),
     fault("auth-token-at-lost", |s| token(s, "\0anna.example\0geheim")),
@@ -322,12 +339,19 @@ const FAULTS: &[Fault] = &[
     fault("auth-token-authzid", |s| token(s, "bert\0anna@lab.example\0geheim")),
     fault("relay-open", |s| at_mx(s, |mx| mx.relays = true)),
     fault("relay-denied-when-authenticated", |s| {
-        at_senders(s, |sender| sender.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("visitor.example")))
+        at_senders(s, |sender| {
+            sender.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("visitor.example"))
+        })
     }),
-    fault("relay-denied-for-own-domain", |s| at_mx(s, |mx| mx.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("@lab.example")))),
+    fault("relay-denied-for-own-domain", |s| {
+        at_mx(s, |mx| mx.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("@lab.example")))
+    }),
     fault("relay-sender-not-owned", |s| {
         at_senders(s, |sender| {
-            sender.rules.push(Rule { authenticated: Some(true), ..Rule::reply("MAIL", "553 5.7.1 Sender address rejected: not owned by user anna") })
+            sender.rules.push(Rule {
+                authenticated: Some(true),
+                ..Rule::reply("MAIL", "553 5.7.1 Sender address rejected: not owned by user anna")
+            })
         })
     }),
     fault("recipient-unknown", |s| {
@@ -352,8 +376,12 @@ const FAULTS: &[Fault] = &[
     fault("sender-rejected", |s| reply(s, "MAIL", "550 5.1.8 Sender address rejected: Domain not found")),
     fault("rate-limited", |s| to_target(s, "450 4.7.1 you are sending too fast, rate limit exceeded")),
     fault("vrfy-enabled", |s| at_mx(s, |mx| mx.tells = true)),
-    fault("null-sender-rejected", |s| at_mx(s, |mx| mx.rules.push(Rule::reply("MAIL", "550 5.7.1 bounces are not accepted").matching("<>")))),
-    fault("postmaster-missing", |s| at_mx(s, |mx| mx.rules.push(Rule::reply("RCPT", "550 5.1.1 User unknown").matching("postmaster@")))),
+    fault("null-sender-rejected", |s| {
+        at_mx(s, |mx| mx.rules.push(Rule::reply("MAIL", "550 5.7.1 bounces are not accepted").matching("<>")))
+    }),
+    fault("postmaster-missing", |s| {
+        at_mx(s, |mx| mx.rules.push(Rule::reply("RCPT", "550 5.1.1 User unknown").matching("postmaster@")))
+    }),
     fault("data-rejected-content", |s| content(s, "554 5.7.1 Message rejected as spam by content filter")),
     fault("data-rejected-size", |s| content(s, "552 5.3.4 Message size exceeds fixed limit")),
     fault("server-storage-full", |s| to_target(s, "452 4.3.1 Insufficient system storage")),
@@ -365,7 +393,8 @@ const FAULTS: &[Fault] = &[
     }),
     fault("delivered-to-junk", |s| sends(s, |server| server.folder = ".Junk")),
     fault("esmtp-pipelining-violation", |s| {
-        reply(s, "EHLO", "554 5.5.0 SMTP synchronization error").and_then(|()| reply(s, "HELO", "554 5.5.0 SMTP synchronization error"))
+        reply(s, "EHLO", "554 5.5.0 SMTP synchronization error")
+            .and_then(|()| reply(s, "HELO", "554 5.5.0 SMTP synchronization error"))
     }),
     fault("tls-on-starttls-port", |s| {
         s.arguments.extend(["--timeout", "2s", "--deadline", "12s"].map(str::to_owned));

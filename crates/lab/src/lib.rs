@@ -165,7 +165,10 @@ impl Setup {
         zones.add(client, data::address(source));
         zones.add(&rdns::ptr_name(source), data::ptr(client));
         zones.add("visitor.example", data::mx(10, client));
-        zones.add(&maildoctor_wire::dnsbl::query_name(std::net::IpAddr::from([127, 0, 0, 2]), BLACKLIST), data::address([127, 0, 0, 2].into()));
+        zones.add(
+            &maildoctor_wire::dnsbl::query_name(std::net::IpAddr::from([127, 0, 0, 2]), BLACKLIST),
+            data::address([127, 0, 0, 2].into()),
+        );
         zones.add(BLACKLIST, data::soa(&format!("ns.{DOMAIN}")));
     }
 
@@ -205,12 +208,15 @@ impl Lab {
             server.rules.extend(scenario.rules.iter().cloned());
         }
         let root = temporary_folder()?;
-        let accounts: BTreeMap<String, SecretString> = ["anna", "bert"].into_iter().map(|name| (format!("{name}@{DOMAIN}"), secret())).collect();
+        let accounts: BTreeMap<String, SecretString> =
+            ["anna", "bert"].into_iter().map(|name| (format!("{name}@{DOMAIN}"), secret())).collect();
         let store = Store::open(&root, accounts.keys().cloned())?;
         store.recover()?;
         std::fs::write(root.join("ca.pem"), setup.authority.root_pem())?;
-        let password =
-            accounts.get(&format!("anna@{DOMAIN}")).filter(|_| !setup.wrong_password).map_or_else(|| "wrong".to_owned(), |p| p.expose_secret().to_owned());
+        let password = accounts
+            .get(&format!("anna@{DOMAIN}"))
+            .filter(|_| !setup.wrong_password)
+            .map_or_else(|| "wrong".to_owned(), |p| p.expose_secret().to_owned());
         std::fs::write(root.join("password"), format!("{password}\n"))?;
         if let Some(token) = &setup.token {
             std::fs::write(root.join("token"), token)?;
@@ -265,15 +271,25 @@ impl Lab {
             plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps, plan.pop3, plan.pop3s, plan.closed, plan.dns
         );
         let anna = format!("anna@{DOMAIN}");
-        let mut out: Vec<String> =
-            ["check", &self.target, "--resolver", &self.resolver.to_string(), "--foreign-resolver", &SocketAddr::new(plan.outside(), plan.dns).to_string()]
-                .map(str::to_owned)
-                .to_vec();
+        let mut out: Vec<String> = [
+            "check",
+            &self.target,
+            "--resolver",
+            &self.resolver.to_string(),
+            "--foreign-resolver",
+            &SocketAddr::new(plan.outside(), plan.dns).to_string(),
+        ]
+        .map(str::to_owned)
+        .to_vec();
         out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
         out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
         out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);
         if self.send {
-            out.extend(["--send".to_owned(), "--mailbox".to_owned(), format!("maildir:{}", self.maildir(&anna).display())]);
+            out.extend([
+                "--send".to_owned(),
+                "--mailbox".to_owned(),
+                format!("maildir:{}", self.maildir(&anna).display()),
+            ]);
         }
         out.extend(self.arguments.iter().cloned());
         out

@@ -40,15 +40,30 @@ impl Plan {
         for _ in 0..TRIES {
             let seed = std::collections::hash_map::RandomState::new().build_hasher().finish().to_be_bytes();
             let network = [seed[0].clamp(1, 254), seed[1]];
-            let mut plan = Self { network, smtp: 0, submission: 0, smtps: 0, imap: 0, imaps: 0, pop3: 0, pop3s: 0, dns: 0, closed: 0 };
+            let mut plan = Self {
+                network,
+                smtp: 0,
+                submission: 0,
+                smtps: 0,
+                imap: 0,
+                imaps: 0,
+                pop3: 0,
+                pop3s: 0,
+                dns: 0,
+                closed: 0,
+            };
             let first = plan.mx(1);
             // The first address tells whether this network is anybody's.
             if let Err(e) = TcpListener::bind(SocketAddr::new(first, 0)) {
-                return Err(io::Error::new(e.kind(), format!("the lab needs loopback addresses beyond 127.0.0.1, and {first} cannot be used: {e}")));
+                return Err(io::Error::new(
+                    e.kind(),
+                    format!("the lab needs loopback addresses beyond 127.0.0.1, and {first} cannot be used: {e}"),
+                ));
             }
             let ports: Option<Vec<u16>> = (0..9).map(|_| plan.free_port()).collect();
             if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, closed]) = ports.as_deref() {
-                (plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps) = (*smtp, *submission, *smtps, *imap, *imaps);
+                (plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps) =
+                    (*smtp, *submission, *smtps, *imap, *imaps);
                 (plan.pop3, plan.pop3s, plan.dns, plan.closed) = (*pop3, *pop3s, *dns, *closed);
                 return Ok(plan);
             }
@@ -61,7 +76,10 @@ impl Plan {
         (0..TRIES).find_map(|_| {
             let port = TcpListener::bind(SocketAddr::new(self.mx(1), 0)).ok()?.local_addr().ok()?.port();
             let all = [self.mx(1), self.mx(2), self.mail(), self.resolver(), self.outside()];
-            let free = |ip: &IpAddr| TcpListener::bind(SocketAddr::new(*ip, port)).is_ok() && UdpSocket::bind(SocketAddr::new(*ip, port)).is_ok();
+            let free = |ip: &IpAddr| {
+                TcpListener::bind(SocketAddr::new(*ip, port)).is_ok()
+                    && UdpSocket::bind(SocketAddr::new(*ip, port)).is_ok()
+            };
             all.iter().all(free).then_some(port)
         })
     }

@@ -123,7 +123,8 @@ impl Rule {
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no delay such as 1500ms or 2s")))?;
+    let number: u64 =
+        digits.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no delay such as 1500ms or 2s")))?;
     match text.get(digits.len()..) {
         Some("ms") => Ok(Duration::from_millis(number)),
         Some("s") => Ok(Duration::from_secs(number)),
@@ -167,7 +168,10 @@ mod tests {
         let story =
             Scenario::from_toml("faults = ['cert-expired']\n[[rule]]\non = 'RCPT'\nnth = 2\nreply = '450 4.7.1 later'\ndelay = '20ms'\naction = 'split'\n")
                 .unwrap();
-        assert_eq!((story.rules[0].nth, story.rules[0].delay, story.rules[0].action), (Some(2), Duration::from_millis(20), Action::Split));
+        assert_eq!(
+            (story.rules[0].nth, story.rules[0].delay, story.rules[0].action),
+            (Some(2), Duration::from_millis(20), Action::Split)
+        );
         let error = Scenario::from_toml("[[rule]]\non = 'RCPT'\nreplly = '450'\n").unwrap_err().to_string();
         assert!(error.contains("line 3") && error.contains("replly"), "{error}");
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
@@ -62,7 +65,8 @@ impl Authority {
         let root = CertifiedIssuer::self_signed(ca("Lab Root"), key()?).map_err(failed)?;
         let intermediate = CertifiedIssuer::signed_by(ca("Lab Intermediate"), key()?, &root).map_err(failed)?;
         let stranger = CertifiedIssuer::self_signed(ca("Stranger Root"), key()?).map_err(failed)?;
-        let stranger_intermediate = CertifiedIssuer::signed_by(ca("Stranger Intermediate"), key()?, &stranger).map_err(failed)?;
+        let stranger_intermediate =
+            CertifiedIssuer::signed_by(ca("Stranger Intermediate"), key()?, &stranger).map_err(failed)?;
         Ok(Self { root, intermediate, stranger, stranger_intermediate })
     }
 
@@ -76,7 +80,11 @@ impl Authority {
     /// # Errors
     /// Where a certificate cannot be made.
     pub fn server(&self, names: &[&str], variant: Variant) -> Result<Arc<ServerConfig>, LabError> {
-        let names: Vec<String> = if variant == Variant::OtherName { vec!["other.example".to_owned()] } else { names.iter().map(|n| (*n).to_owned()).collect() };
+        let names: Vec<String> = if variant == Variant::OtherName {
+            vec!["other.example".to_owned()]
+        } else {
+            names.iter().map(|n| (*n).to_owned()).collect()
+        };
         let mut params = CertificateParams::new(names.clone()).map_err(failed)?;
         params.distinguished_name.push(DnType::CommonName, names.first().cloned().unwrap_or_default());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -99,7 +107,10 @@ impl Authority {
                 self.stranger.der().clone(),
             ],
             Variant::ChainIncomplete => vec![params.signed_by(&key, &self.intermediate).map_err(failed)?.der().clone()],
-            _ => vec![params.signed_by(&key, &self.intermediate).map_err(failed)?.der().clone(), self.intermediate.der().clone()],
+            _ => vec![
+                params.signed_by(&key, &self.intermediate).map_err(failed)?.der().clone(),
+                self.intermediate.der().clone(),
+            ],
         };
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -21,7 +21,11 @@ impl Banner {
         }
         let text = reply.lines.first().map(String::as_str).unwrap_or_default();
         let first = text.split_whitespace().next().unwrap_or_default();
-        Some(Self { host: could_be_host(first).then(|| first.to_owned()), masked: is_masked(&reply.text()), version: version(&reply.text()) })
+        Some(Self {
+            host: could_be_host(first).then(|| first.to_owned()),
+            masked: is_masked(&reply.text()),
+            version: version(&reply.text()),
+        })
     }
 }
 
@@ -31,9 +35,15 @@ fn could_be_host(word: &str) -> bool {
         return true;
     }
     let labels = word.trim_end_matches('.').split('.');
-    let label_ok = |l: &str| !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let known_word = ["ESMTP", "SMTP", "WELCOME", "HELLO", "MAIL", "READY", "SERVICE"].contains(&word.to_ascii_uppercase().as_str());
-    !known_word && labels.clone().count() > 0 && labels.clone().all(label_ok) && labels.last().is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
+    let label_ok = |l: &str| {
+        !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let known_word =
+        ["ESMTP", "SMTP", "WELCOME", "HELLO", "MAIL", "READY", "SERVICE"].contains(&word.to_ascii_uppercase().as_str());
+    !known_word
+        && labels.clone().count() > 0
+        && labels.clone().all(label_ok)
+        && labels.last().is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Mostly asterisks: PIX leaves only the characters of `220`, blanks, and now and then a 2 or 0.
@@ -54,7 +64,8 @@ fn version(text: &str) -> Option<String> {
         let is_version = numbers.len() >= 2 && numbers.iter().all(digits) && numbers.len() <= 5;
         let is_address = bare.parse::<std::net::IpAddr>().is_ok() && !name.eq_ignore_ascii_case("version");
         // A clock time or a day is no version; neither is an address.
-        let named = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && name.bytes().any(|b| b.is_ascii_alphabetic());
+        let named = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && name.bytes().any(|b| b.is_ascii_alphabetic());
         (is_version && !is_address && named && !number.contains(':')).then(|| format!("{name} {number}"))
     })
 }
@@ -66,7 +77,8 @@ pub fn is_private_name(name: &str) -> bool {
     if name.starts_with('[') {
         return false;
     }
-    const SUFFIXES: [&str; 8] = ["localhost", "localdomain", "local", "lan", "internal", "intranet", "home.arpa", "invalid"];
+    const SUFFIXES: [&str; 8] =
+        ["localhost", "localdomain", "local", "lan", "internal", "intranet", "home.arpa", "invalid"];
     !name.contains('.') || SUFFIXES.iter().any(|s| name.strip_suffix(s).is_some_and(|head| head.ends_with('.')))
 }
 
@@ -83,8 +95,14 @@ mod tests {
     fn names_versions_and_masks() {
         assert_eq!(of("mx.example.org ESMTP Postfix").host.as_deref(), Some("mx.example.org"));
         assert_eq!(of("mx.example.org ESMTP Postfix").version, None);
-        assert_eq!(of("mx.example.org ESMTP Exim 4.96 Tue, 24 Nov 2026 13:00:00 +0000").version.as_deref(), Some("Exim 4.96"));
-        assert_eq!(of("example.org ModusMail ESMTP Receiver version 4.5.123 ready").version.as_deref(), Some("version 4.5.123"));
+        assert_eq!(
+            of("mx.example.org ESMTP Exim 4.96 Tue, 24 Nov 2026 13:00:00 +0000").version.as_deref(),
+            Some("Exim 4.96")
+        );
+        assert_eq!(
+            of("example.org ModusMail ESMTP Receiver version 4.5.123 ready").version.as_deref(),
+            Some("version 4.5.123")
+        );
         assert_eq!(of("ESMTP ready").host, None);
         assert!(of("***2**********0*0***********2002****2***0**00").masked);
         assert!(!of("mx.example.org ESMTP *** no spam ***").masked);

@@ -185,7 +185,13 @@ impl Default for Dialogue {
 impl Dialogue {
     /// A dialogue on a connection that stands: the banner is awaited since time 0.
     pub fn new() -> Self {
-        Self { parser: ReplyParser::default(), pending: VecDeque::from([(Phase::Banner, None, 0)]), exchanges: Vec::new(), capabilities: None, over: false }
+        Self {
+            parser: ReplyParser::default(),
+            pending: VecDeque::from([(Phase::Banner, None, 0)]),
+            exchanges: Vec::new(),
+            capabilities: None,
+            over: false,
+        }
     }
 
     /// The octets to send for a command.
@@ -323,12 +329,16 @@ fn written(command: &Command<'_>) -> Result<(Phase, Option<String>, Vec<u8>), Re
         Command::Helo(name) => line(Phase::Helo, format!("HELO {name}")),
         Command::Starttls => line(Phase::Starttls, "STARTTLS".to_owned()),
         Command::Auth(mechanism, None) => line(Phase::Auth, format!("AUTH {mechanism}")),
-        Command::Auth(mechanism, Some(response)) => secret(format!("AUTH {mechanism} (secret)"), format!("AUTH {mechanism} {}", response.expose_secret())),
+        Command::Auth(mechanism, Some(response)) => {
+            secret(format!("AUTH {mechanism} (secret)"), format!("AUTH {mechanism} {}", response.expose_secret()))
+        }
         Command::AuthResponse(response) => secret("(secret)".to_owned(), response.expose_secret().to_owned()),
         Command::Mail(path) => line(Phase::Mail, format!("MAIL FROM:<{path}>")),
         Command::Rcpt(path) => line(Phase::Rcpt, format!("RCPT TO:<{path}>")),
         Command::Data => line(Phase::Data, "DATA".to_owned()),
-        Command::Content(message) => Ok((Phase::Content, Some(format!("({} octets)", message.len())), stuffed(message))),
+        Command::Content(message) => {
+            Ok((Phase::Content, Some(format!("({} octets)", message.len())), stuffed(message)))
+        }
         Command::Rset => line(Phase::Rset, "RSET".to_owned()),
         Command::Vrfy(mailbox) => line(Phase::Vrfy, format!("VRFY {mailbox}")),
         Command::Noop => line(Phase::Noop, "NOOP".to_owned()),

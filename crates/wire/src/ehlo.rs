@@ -23,7 +23,10 @@ impl Capabilities {
             return None;
         }
         let mut lines = reply.lines.iter();
-        let mut out = Self { greeting: lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_owned(), ..Self::default() };
+        let mut out = Self {
+            greeting: lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_owned(),
+            ..Self::default()
+        };
         for line in lines {
             let mut words = line.split_whitespace();
             let Some(keyword) = words.next() else {

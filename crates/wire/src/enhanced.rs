@@ -15,7 +15,8 @@ impl EnhancedCode {
     /// The code of a reply: at the head of its first or last line, or at the end as `(#5.7.0)`. A code
     /// whose class contradicts the reply's is not one.
     pub fn of(reply: &Reply) -> Option<Self> {
-        let heads = reply.lines.iter().filter_map(|line| line.split([' ', ':']).next()).filter_map(|word| word.parse().ok());
+        let heads =
+            reply.lines.iter().filter_map(|line| line.split([' ', ':']).next()).filter_map(|word| word.parse().ok());
         let tails = reply.lines.iter().rev().filter_map(|line| {
             let (_, tail) = line.rsplit_once("(#")?;
             tail.split_once(')')?.0.parse().ok()

@@ -34,10 +34,11 @@ pub enum HelloAnswer {
 
 /// The suites that are offered: those of SSLv3 to TLS 1.2 that servers have had in use, strong and weak.
 const SUITES: &[u16] = &[
-    0xc02f, 0xc030, 0xc02b, 0xc02c, 0xcca8, 0xcca9, 0xc027, 0xc028, 0xc023, 0xc024, 0xc013, 0xc014, 0xc009, 0xc00a, 0x009e, 0x009f, 0xccaa, 0x0067, 0x006b,
-    0x0033, 0x0039, 0x009c, 0x009d, 0x003c, 0x003d, 0x002f, 0x0035, 0x0041, 0x0084, 0x0045, 0x0088, 0x0096, 0x009a, 0xc012, 0xc008, 0x0016, 0x000a, 0x0013,
-    0xc011, 0xc007, 0x0005, 0x0004, 0x0009, 0x0015, 0x0012, 0x0003, 0x0006, 0x0008, 0x0014, 0x0011, 0x0018, 0x001b, 0x0034, 0x003a, 0xc018, 0xc019, 0x0001,
-    0x0002, 0x003b, 0xc006, 0xc010,
+    0xc02f, 0xc030, 0xc02b, 0xc02c, 0xcca8, 0xcca9, 0xc027, 0xc028, 0xc023, 0xc024, 0xc013, 0xc014, 0xc009, 0xc00a,
+    0x009e, 0x009f, 0xccaa, 0x0067, 0x006b, 0x0033, 0x0039, 0x009c, 0x009d, 0x003c, 0x003d, 0x002f, 0x0035, 0x0041,
+    0x0084, 0x0045, 0x0088, 0x0096, 0x009a, 0xc012, 0xc008, 0x0016, 0x000a, 0x0013, 0xc011, 0xc007, 0x0005, 0x0004,
+    0x0009, 0x0015, 0x0012, 0x0003, 0x0006, 0x0008, 0x0014, 0x0011, 0x0018, 0x001b, 0x0034, 0x003a, 0xc018, 0xc019,
+    0x0001, 0x0002, 0x003b, 0xc006, 0xc010,
 ];
 
 /// The versions a hello can offer as its highest.
@@ -87,10 +88,11 @@ pub fn client_hello(highest: Version, random: [u8; 32], server_name: Option<&str
         put_extension(&mut extensions, 10, &value);
         put_extension(&mut extensions, 11, &[1, 0]);
         if highest == Version::Tls12 {
-            let schemes: Vec<u8> = [0x0403_u16, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0603, 0x0806, 0x0601, 0x0203, 0x0201, 0x0202]
-                .iter()
-                .flat_map(|s| s.to_be_bytes())
-                .collect();
+            let schemes: Vec<u8> =
+                [0x0403_u16, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0603, 0x0806, 0x0601, 0x0203, 0x0201, 0x0202]
+                    .iter()
+                    .flat_map(|s| s.to_be_bytes())
+                    .collect();
             let mut value = Vec::new();
             put_vector(&mut value, &schemes);
             put_extension(&mut extensions, 13, &value);
@@ -120,7 +122,9 @@ fn put_extension(out: &mut Vec<u8>, number: u16, value: &[u8]) {
 
 /// Reads what a server answered; `None` where more octets are needed.
 pub fn read_answer(octets: &[u8]) -> Option<HelloAnswer> {
-    let not_tls = || HelloAnswer::NotTls { octets: crate::octets::escape(octets.get(..octets.len().min(60)).unwrap_or_default()) };
+    let not_tls = || HelloAnswer::NotTls {
+        octets: crate::octets::escape(octets.get(..octets.len().min(60)).unwrap_or_default()),
+    };
     match octets.first() {
         None => return None,
         Some(21 | 22) => {}
@@ -130,7 +134,9 @@ pub fn read_answer(octets: &[u8]) -> Option<HelloAnswer> {
         Ok((_, plaintext)) => plaintext.msg.iter().find_map(|message| match message {
             TlsMessage::Handshake(TlsMessageHandshake::ServerHello(hello)) => Some(HelloAnswer::ServerHello {
                 version: version_name(hello.version.0),
-                cipher: hello.get_cipher().map_or_else(|| format!("0x{:04x}", hello.cipher.0), |suite| suite.name.to_owned()),
+                cipher: hello
+                    .get_cipher()
+                    .map_or_else(|| format!("0x{:04x}", hello.cipher.0), |suite| suite.name.to_owned()),
             }),
             TlsMessage::Alert(alert) => Some(HelloAnswer::Alert { alert: alert_name(alert.code.0) }),
             _ => None,
@@ -196,7 +202,9 @@ mod tests {
             let octets = client_hello(version, [7; 32], Some("mx.example.org"));
             let (rest, record) = parse_tls_plaintext(&octets).unwrap();
             assert!(rest.is_empty());
-            let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = &record.msg[0] else { panic!("{version:?}") };
+            let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = &record.msg[0] else {
+                panic!("{version:?}")
+            };
             assert_eq!(hello.version.0, version.number());
             assert!(hello.ciphers.len() > 40);
         }
@@ -205,7 +213,10 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         assert_eq!(read_answer(b""), None);
-        assert_eq!(read_answer(&[21, 3, 1, 0, 2, 2, 40]), Some(HelloAnswer::Alert { alert: "handshake_failure".into() }));
+        assert_eq!(
+            read_answer(&[21, 3, 1, 0, 2, 2, 40]),
+            Some(HelloAnswer::Alert { alert: "handshake_failure".into() })
+        );
         assert!(matches!(read_answer(b"220 mx"), Some(HelloAnswer::NotTls { .. })));
         assert_eq!(read_answer(&[22, 3, 3, 0, 80, 2]), None);
     }

@@ -31,7 +31,9 @@ pub fn unescape(text: &str) -> Vec<u8> {
         if let Some(next) = after.strip_prefix('\\') {
             out.push(b'\\');
             rest = next;
-        } else if let Some(octet) = after.strip_prefix('x').and_then(|hex| hex.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        } else if let Some(octet) =
+            after.strip_prefix('x').and_then(|hex| hex.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
             out.push(octet);
             rest = after.get(3..).unwrap_or_default();
         } else {

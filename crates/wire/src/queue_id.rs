@@ -10,7 +10,12 @@ pub fn queue_id(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let word_after = |mark: &str| {
         let place = lower.find(mark)? + mark.len();
-        let id: String = text.get(place..)?.trim_start().chars().take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | ')' | ';')).collect();
+        let id: String = text
+            .get(place..)?
+            .trim_start()
+            .chars()
+            .take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | ')' | ';'))
+            .collect();
         let id = id.trim_end_matches('.').to_owned();
         (!id.is_empty() && id.len() <= 128).then_some(id)
     };
@@ -24,15 +29,25 @@ pub fn queue_id(text: &str) -> Option<String> {
         let time = lower.split_whitespace().find(|w| w.len() >= 9 && w.bytes().all(|b| b.is_ascii_digit()))?;
         return Some(format!("{time} qp {}", word_after(" qp ")?));
     }
-    let looks_like_id =
-        |w: &&str| w.len() >= 8 && w.bytes().any(|b| b.is_ascii_digit()) && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    let looks_like_id = |w: &&str| {
+        w.len() >= 8
+            && w.bytes().any(|b| b.is_ascii_digit())
+            && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    };
     if lower.contains("message accepted for delivery") {
         return text.split_whitespace().find(looks_like_id).map(str::to_owned);
     }
     if lower.contains("gsmtp") {
-        return text.split_whitespace().find(|w| w.contains('-') && w.len() >= 10).map(|w| w.trim_end_matches('.').to_owned());
+        return text
+            .split_whitespace()
+            .find(|w| w.contains('-') && w.len() >= 10)
+            .map(|w| w.trim_end_matches('.').to_owned());
     }
-    text.split_whitespace().skip_while(|w| !w.to_ascii_lowercase().starts_with("ok")).nth(1).filter(|w| looks_like_id(w)).map(str::to_owned)
+    text.split_whitespace()
+        .skip_while(|w| !w.to_ascii_lowercase().starts_with("ok"))
+        .nth(1)
+        .filter(|w| looks_like_id(w))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ const LINE_WORDS: [&str; 22] = [
 pub fn looks_generic(name: &str, address: IpAddr) -> bool {
     let name = name.to_ascii_lowercase();
     let labels: Vec<&str> = name.split(['.', '-', '_']).collect();
-    let line_word = labels.iter().any(|label| LINE_WORDS.contains(&label.trim_end_matches(|c: char| c.is_ascii_digit())));
+    let line_word =
+        labels.iter().any(|label| LINE_WORDS.contains(&label.trim_end_matches(|c: char| c.is_ascii_digit())));
     match address {
         IpAddr::V4(v4) => {
             let octets = v4.octets();
@@ -123,7 +124,14 @@ pub fn is_private(address: IpAddr) -> bool {
 fn is_private_v4(v4: Ipv4Addr) -> bool {
     let [a, b, ..] = v4.octets();
     let shared = a == 100 && (64..128).contains(&b);
-    a == 0 || v4.is_private() || shared || v4.is_loopback() || v4.is_link_local() || v4.is_documentation() || v4.is_multicast() || a >= 240
+    a == 0
+        || v4.is_private()
+        || shared
+        || v4.is_loopback()
+        || v4.is_link_local()
+        || v4.is_documentation()
+        || v4.is_multicast()
+        || a >= 240
 }
 
 fn is_private_v6(v6: Ipv6Addr) -> bool {

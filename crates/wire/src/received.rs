@@ -83,7 +83,11 @@ pub fn parse_date(text: &str) -> Option<i64> {
     };
     let mut clock = words.next()?.split(':').map(|n| n.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next().flatten().unwrap_or(0));
-    let valid = (1..=31).contains(&day) && (1900..=9999).contains(&year) && (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
+    let valid = (1..=31).contains(&day)
+        && (1900..=9999).contains(&year)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
     if !valid {
         return None;
     }

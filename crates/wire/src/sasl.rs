@@ -40,7 +40,8 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All that a password can be used with, the most common first.
-    pub const WITH_PASSWORD: [Mechanism; 5] = [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
+    pub const WITH_PASSWORD: [Mechanism; 5] =
+        [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
 
     /// The registered name.
     pub fn name(self) -> &'static str {
@@ -168,7 +169,8 @@ impl Client {
 
 fn scram_session(mechanism: Mechanism, user: &str, password: &SecretString) -> Result<Session, SaslError> {
     let failed = |e: String| SaslError::Mechanism(e);
-    let config = SASLConfig::with_credentials(None, user.to_owned(), password.expose_secret().to_owned()).map_err(|e| failed(e.to_string()))?;
+    let config = SASLConfig::with_credentials(None, user.to_owned(), password.expose_secret().to_owned())
+        .map_err(|e| failed(e.to_string()))?;
     let name = Mechname::parse(mechanism.name().as_bytes()).map_err(|e| failed(e.to_string()))?;
     SASLClient::new(config).start_suggested(&[name]).map_err(|e| failed(e.to_string()))
 }

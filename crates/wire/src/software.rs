@@ -130,7 +130,10 @@ mod tests {
         assert_eq!(by_banner("mx.example.org ESMTP Postfix (Debian/GNU)").as_deref(), Some("Postfix"));
         assert_eq!(by_banner("mx.example.org ESMTP Exim 4.96 Tue, 24 Nov 2026").as_deref(), Some("Exim"));
         assert_eq!(by_banner("mx.google.com ESMTP a1-b2.3 - gsmtp").as_deref(), Some("Google"));
-        assert_eq!(by_banner("X.mail.protection.outlook.com Microsoft ESMTP MAIL Service ready").as_deref(), Some("Exchange Online"));
+        assert_eq!(
+            by_banner("X.mail.protection.outlook.com Microsoft ESMTP MAIL Service ready").as_deref(),
+            Some("Exchange Online")
+        );
         assert_eq!(by_banner("example.org ModusMail ESMTP Receiver version 4.5 ready").as_deref(), Some("ModusMail"));
         assert_eq!(by_banner("mx.example.org ESMTP"), None);
     }
@@ -138,7 +141,11 @@ mod tests {
     #[test]
     fn several_small_marks_add_up() {
         let relay = Reply::line(454, "4.7.1 <x@example.net>: Relay access denied");
-        let ehlo = Reply { code: 250, lines: ["mx", "PIPELINING", "SIZE", "ETRN", "ENHANCEDSTATUSCODES", "DSN"].map(str::to_owned).into(), flaws: vec![] };
+        let ehlo = Reply {
+            code: 250,
+            lines: ["mx", "PIPELINING", "SIZE", "ETRN", "ENHANCEDSTATUSCODES", "DSN"].map(str::to_owned).into(),
+            flaws: vec![],
+        };
         let found = recognise([(Ehlo, &ehlo), (Any, &relay)]).unwrap();
         assert_eq!(found.software, "Postfix");
         assert!(found.percent > 80);

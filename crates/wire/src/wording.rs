@@ -330,8 +330,11 @@ pub fn named_zone(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     MARKS.iter().find_map(|mark| {
         let after = lower.split_once(mark)?.1;
-        let word: String =
-            after.trim_start_matches(['"', '\'', '<', '(', '[']).chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
+        let word: String = after
+            .trim_start_matches(['"', '\'', '<', '(', '['])
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            .collect();
         let zone = word.trim_matches('.');
         let is_name = zone.contains('.') && zone.len() <= 253 && zone.parse::<std::net::IpAddr>().is_err();
         is_name.then(|| zone.to_owned())
@@ -350,10 +353,18 @@ mod tests {
     #[test]
     fn replies_to_rcpt_as_servers_word_them() {
         for (code, text, wanted) in [
-            (550, "5.1.1 <x@example.org>: Recipient address rejected: User unknown in virtual mailbox table", M::UnknownRecipient),
+            (
+                550,
+                "5.1.1 <x@example.org>: Recipient address rejected: User unknown in virtual mailbox table",
+                M::UnknownRecipient,
+            ),
             (550, "Unrouteable address", M::UnknownRecipient),
             (550, "5.1.1 <x@example.org>... User unknown", M::UnknownRecipient),
-            (550, "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", M::DomainUnknown),
+            (
+                550,
+                "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+                M::DomainUnknown,
+            ),
             (550, "sorry, no mailbox here by that name (#5.1.1)", M::UnknownRecipient),
             (550, "5.1.1 The email account that you tried to reach does not exist.", M::UnknownRecipient),
             (554, "5.7.1 <x@example.net>: Relay access denied", M::RelayDenied),
@@ -361,9 +372,17 @@ mod tests {
             (550, "5.7.1 <x@example.net>... Relaying denied", M::RelayDenied),
             (550, "5.7.54 SMTP; Unable to relay recipient in non-accepted domain", M::RelayDenied),
             (553, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", M::RelayDenied),
-            (554, "5.7.1 Service unavailable; Client host [192.0.2.1] blocked using dnsbl.example.net; listed", M::Blacklisted),
+            (
+                554,
+                "5.7.1 Service unavailable; Client host [192.0.2.1] blocked using dnsbl.example.net; listed",
+                M::Blacklisted,
+            ),
             (550, "\"JunkMail rejected - [192.0.2.1] is in an RBL, see http://example.net\"", M::Blacklisted),
-            (450, "4.2.0 <x@example.org>: Recipient address rejected: Greylisted, see http://postgrey.example/", M::Greylisted),
+            (
+                450,
+                "4.2.0 <x@example.org>: Recipient address rejected: Greylisted, see http://postgrey.example/",
+                M::Greylisted,
+            ),
             (451, "4.7.1 Greylisting in action, please come back later", M::Greylisted),
             (452, "4.2.2 Mailbox full", M::FullMailbox),
             (552, "5.2.2 <x@example.org>: Quota exceeded (mailbox for user is full)", M::FullMailbox),
@@ -395,7 +414,11 @@ mod tests {
             (535, "5.7.8 Error: authentication failed: (reason unavailable)", M::WrongCredentials),
             (435, "Unable to authenticate at present", M::AuthBackendDown),
             (535, "5.7.8 Error: authentication failed: generic failure", M::AuthBackendDown),
-            (454, "4.7.0 Temporary authentication failure: Connection lost to authentication server", M::AuthBackendDown),
+            (
+                454,
+                "4.7.0 Temporary authentication failure: Connection lost to authentication server",
+                M::AuthBackendDown,
+            ),
             (535, "5.7.139 Authentication unsuccessful, basic authentication is disabled.", M::OauthRequired),
             (534, "5.7.9 Application-specific password required.", M::OauthRequired),
             (538, "5.7.11 Encryption required for requested authentication mechanism", M::TlsRequired),
@@ -407,8 +430,14 @@ mod tests {
 
     #[test]
     fn the_zone_that_a_reply_names() {
-        assert_eq!(named_zone("Client host [192.0.2.1] blocked using zen.example.org; https://x").as_deref(), Some("zen.example.org"));
-        assert_eq!(named_zone("rejected because 192.0.2.1 is in a black list at bl.example.net").as_deref(), Some("bl.example.net"));
+        assert_eq!(
+            named_zone("Client host [192.0.2.1] blocked using zen.example.org; https://x").as_deref(),
+            Some("zen.example.org")
+        );
+        assert_eq!(
+            named_zone("rejected because 192.0.2.1 is in a black list at bl.example.net").as_deref(),
+            Some("bl.example.net")
+        );
         assert_eq!(named_zone("blocked by 192.0.2.1"), None);
     }
 

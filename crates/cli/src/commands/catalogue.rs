@@ -7,7 +7,9 @@ use crate::output;
 
 /// List every finding code.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  maildoctor catalogue\n  maildoctor catalogue --area banner\n  maildoctor catalogue --format json")]
+#[command(
+    after_help = "Examples:\n  maildoctor catalogue\n  maildoctor catalogue --area banner\n  maildoctor catalogue --format json"
+)]
 pub(crate) struct Args {
     /// Only this area.
     #[arg(long)]
@@ -19,7 +21,8 @@ pub(crate) struct Args {
 
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
-    let mut entries: Vec<_> = catalogue::all().filter(|e| args.area.as_ref().is_none_or(|area| e.area == *area)).collect();
+    let mut entries: Vec<_> =
+        catalogue::all().filter(|e| args.area.as_ref().is_none_or(|area| e.area == *area)).collect();
     if let (true, Some(area)) = (entries.is_empty(), &args.area) {
         let mut areas: Vec<&str> = catalogue::all().map(|e| e.area.as_str()).collect();
         areas.sort_unstable();

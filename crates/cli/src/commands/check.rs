@@ -151,7 +151,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<u8> {
         bail!("several formats need a folder to be written to; add --output DIR");
     }
     let options = options(&args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("the run cannot be started")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the run cannot be started")?;
     let case = runtime.block_on(look(options, &target, &args.target))?;
     // What is still being torn down must not hold the report back.
     runtime.shutdown_background();
@@ -193,8 +197,11 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         given => given.iter().map(String::as_str).filter(|text| *text != "none").collect(),
     };
     let login = login(args)?;
-    let vantages =
-        if args.from.is_empty() { vec![VantageSpec::Local] } else { args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()? };
+    let vantages = if args.from.is_empty() {
+        vec![VantageSpec::Local]
+    } else {
+        args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()?
+    };
     let areas = match (&args.only, &args.skip) {
         (Some(only), _) => options::parse_areas(only)?,
         (None, Some(skip)) => {
@@ -206,7 +213,10 @@ fn options(args: &Args) -> anyhow::Result<Options> {
     Ok(Options {
         domain: args.domain.as_deref().map(maildoctor_core::target::domain_name).transpose()?,
         resolver,
-        foreign_resolvers: foreign.into_iter().map(|text| options::parse_resolver(text, dns_port)).collect::<Result<_, _>>()?,
+        foreign_resolvers: foreign
+            .into_iter()
+            .map(|text| options::parse_resolver(text, dns_port))
+            .collect::<Result<_, _>>()?,
         token: args.auth_token_file.as_deref().map(secret::token_from_file).transpose()?,
         user: args.user.clone(),
         mailbox: args.mailbox.as_deref().map(MailboxSpec::parse).transpose()?,
@@ -246,7 +256,10 @@ fn login(args: &Args) -> anyhow::Result<Option<Login>> {
     };
     let password = secret::password(args.password_file.as_deref(), args.password_command.as_deref(), None)?;
     if password.is_none() && args.auth_token_file.is_none() {
-        bail!("--user without a password; add --password-file FILE, --password-command CMD or set {}", secret::PASSWORD_VARIABLE);
+        bail!(
+            "--user without a password; add --password-file FILE, --password-command CMD or set {}",
+            secret::PASSWORD_VARIABLE
+        );
     }
     Ok(password.map(|password| Login { user: user.clone(), password }))
 }

@@ -6,7 +6,9 @@ use crate::output;
 
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  maildoctor completions bash > ~/.local/share/bash-completion/completions/maildoctor")]
+#[command(
+    after_help = "Example:\n  maildoctor completions bash > ~/.local/share/bash-completion/completions/maildoctor"
+)]
 pub(crate) struct Args {
     /// The shell.
     #[arg(value_enum)]

@@ -11,7 +11,10 @@ use crate::output;
 /// The story: what is switched on, and what is said about it.
 const STORY: [(&[&str], &str); 5] = [
     (&[], "A healthy mail system. There should be nothing to say about it."),
-    (&["cert-expired"], "Both mail exchangers now show a certificate that ended yesterday. That is one fault, not two."),
+    (
+        &["cert-expired"],
+        "Both mail exchangers now show a certificate that ended yesterday. That is one fault, not two.",
+    ),
     (&["mx-split-horizon"], "Our own DNS knows the mail exchangers, and the world outside does not."),
     (&["auth-rejected"], "The password is wrong."),
     (&["dnsbl-timeout"], "A blacklist that the server asks before it greets does not answer: every client waits."),

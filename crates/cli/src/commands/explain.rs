@@ -32,7 +32,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let bold = |text: &str| {
         if style.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     };
-    let mut out = format!("{}  ({}, {}, party {}, area {})\n\n", bold(&entry.title), entry.code, entry.severity.name(), entry.party.name(), entry.area);
+    let mut out = format!(
+        "{}  ({}, {}, party {}, area {})\n\n",
+        bold(&entry.title),
+        entry.code,
+        entry.severity.name(),
+        entry.party.name(),
+        entry.area
+    );
     out.push_str(&wrapped(&format!("Recognised by: {}", entry.signs), style.width));
     for section in &entry.sections {
         out.push_str(&format!("\n{}\n", bold(&section.heading)));
@@ -88,8 +95,10 @@ fn wrapped(text: &str, width: usize) -> String {
 
 /// Codes that a typing error may have made of this.
 fn nearest(code: &str) -> Vec<&'static str> {
-    let mut near: Vec<(usize, &'static str)> =
-        catalogue::codes().map(|known| (distance(code, known), known)).filter(|(d, known)| *d <= 3.max(known.len() / 4)).collect();
+    let mut near: Vec<(usize, &'static str)> = catalogue::codes()
+        .map(|known| (distance(code, known), known))
+        .filter(|(d, known)| *d <= 3.max(known.len() / 4))
+        .collect();
     near.sort();
     near.into_iter().take(3).map(|(_, known)| known).collect()
 }

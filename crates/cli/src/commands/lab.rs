@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let mut scenario = match &args.scenario {
-        Some(path) => Scenario::from_toml(&output::read(path, 1024 * 1024)?).with_context(|| format!("the story in {} cannot be read", path.display()))?,
+        Some(path) => Scenario::from_toml(&output::read(path, 1024 * 1024)?)
+            .with_context(|| format!("the story in {} cannot be read", path.display()))?,
         None => Scenario::default(),
     };
     scenario.faults.extend(args.fault.iter().cloned());
@@ -93,7 +94,11 @@ fn introduction(lab: &Lab) -> String {
     use secrecy::ExposeSecret;
     let plan = lab.plan();
     let command: Vec<String> = lab.check_arguments().into_iter().map(|word| quoted(&word)).collect();
-    let accounts: Vec<String> = lab.accounts().iter().map(|(user, password)| format!("{user} with password {}", password.expose_secret())).collect();
+    let accounts: Vec<String> = lab
+        .accounts()
+        .iter()
+        .map(|(user, password)| format!("{user} with password {}", password.expose_secret()))
+        .collect();
     let hint = if std::io::stdout().is_terminal() { "Ctrl-C ends it.\n" } else { "" };
     format!(
         "A mail system for {} is running.\n  mail exchangers  {}:{p} and {}:{p}\n  submission       {m}:{} (STARTTLS), {m}:{} (TLS at once)\n  DNS              {}:{d} inside, {}:{d} outside\n  accounts         {}\n  files            {}\n\nLook at it with:\n  maildoctor {}\n\n{hint}",

@@ -15,11 +15,15 @@ pub(crate) fn diagnosis(case: &Case, formats: &[Format], to: Option<&Path>) -> a
     let report = report::report(case, &diagnosis);
     let folder = to.filter(|_| formats.len() > 1);
     if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|e| anyhow::anyhow!("the folder {} cannot be made: {e}; give another with --output", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            anyhow::anyhow!("the folder {} cannot be made: {e}; give another with --output", folder.display())
+        })?;
     }
     for format in formats {
         let (text, name) = match format {
-            Format::Text => (text::render(&report, if to.is_some() { text::Style::PLAIN } else { output::style() }), "report.txt"),
+            Format::Text => {
+                (text::render(&report, if to.is_some() { text::Style::PLAIN } else { output::style() }), "report.txt")
+            }
             Format::Json => (format!("{}\n", serde_json::to_string_pretty(&report)?), "report.json"),
         };
         match (folder, to) {

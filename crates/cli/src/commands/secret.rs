@@ -31,7 +31,12 @@ pub(crate) fn token_from_file(path: &Path) -> anyhow::Result<SecretString> {
 /// What a command of the user's prints.
 pub(crate) fn from_command(command: &str) -> anyhow::Result<SecretString> {
     let what = || format!("the password command `{command}` cannot be run; give one that prints the password");
-    let out = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(what)?;
+    let out = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(what)?;
     if !out.status.success() {
         bail!("the password command failed with {}; it must print the password and end with 0", out.status);
     }
@@ -40,7 +45,11 @@ pub(crate) fn from_command(command: &str) -> anyhow::Result<SecretString> {
 }
 
 /// From the file, the command, the environment, or, on a terminal, a prompt without echo.
-pub(crate) fn password(file: Option<&Path>, command: Option<&str>, prompt: Option<&str>) -> anyhow::Result<Option<SecretString>> {
+pub(crate) fn password(
+    file: Option<&Path>,
+    command: Option<&str>,
+    prompt: Option<&str>,
+) -> anyhow::Result<Option<SecretString>> {
     if let Some(path) = file {
         return from_file(path).map(Some);
     }
@@ -51,7 +60,11 @@ pub(crate) fn password(file: Option<&Path>, command: Option<&str>, prompt: Optio
         return Ok(Some(text.into()));
     }
     match prompt {
-        Some(prompt) => Ok(Some(rpassword::prompt_password(prompt).context("the password cannot be read from the terminal; give --password-file")?.into())),
+        Some(prompt) => Ok(Some(
+            rpassword::prompt_password(prompt)
+                .context("the password cannot be read from the terminal; give --password-file")?
+                .into(),
+        )),
         None => Ok(None),
     }
 }
@@ -73,7 +86,8 @@ mod tests {
 
     #[test]
     fn exactly_one_line_end_is_lost() {
-        for (text, kept) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), ("a \n", "a "), ("a\r", "a\r")] {
+        for (text, kept) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), ("a \n", "a "), ("a\r", "a\r")]
+        {
             assert_eq!(without_line_end(text.to_owned()).expose_secret(), kept, "{text:?}");
         }
     }

@@ -22,7 +22,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the token for a user and a password, and nothing else.
-    #[command(after_help = "Examples:\n  maildoctor token plain --user anna@example.org\n  maildoctor token plain --user anna@example.org --password-file pw")]
+    #[command(
+        after_help = "Examples:\n  maildoctor token plain --user anna@example.org\n  maildoctor token plain --user anna@example.org --password-file pw"
+    )]
     Plain {
         /// The user name.
         #[arg(long)]
@@ -86,13 +88,17 @@ fn from_input() -> anyhow::Result<SecretString> {
         return Ok(rpassword::prompt_password("Token: ").context("the token cannot be read from the terminal")?.into());
     }
     let mut text = String::new();
-    std::io::stdin().take(MAX_TOKEN_OCTETS as u64 + 1).read_to_string(&mut text).context("the token cannot be read from standard input: it is no text")?;
+    std::io::stdin()
+        .take(MAX_TOKEN_OCTETS as u64 + 1)
+        .read_to_string(&mut text)
+        .context("the token cannot be read from standard input: it is no text")?;
     // What a shell adds at the end of a line is no part of the token.
     Ok(text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t)).unwrap_or(&text).to_owned().into())
 }
 
 fn decode(text: &SecretString, known: Option<(&str, &SecretString)>) -> anyhow::Result<u8> {
-    let token = Token::decode(text).map_err(|e| anyhow::anyhow!("{e}; give the base64 text that follows AUTH PLAIN"))?;
+    let token =
+        Token::decode(text).map_err(|e| anyhow::anyhow!("{e}; give the base64 text that follows AUTH PLAIN"))?;
     let mut out = String::new();
     let mut line = |name: &str, value: String| out.push_str(&format!("{name:<24}{value}\n"));
     line("octets", token.len().to_string());
@@ -104,7 +110,10 @@ fn decode(text: &SecretString, known: Option<(&str, &SecretString)>) -> anyhow::
             None => "cannot be told: the token has not three parts".to_owned(),
         },
     );
-    line("user", token.user().map_or_else(|| "cannot be told: the token has not three parts".to_owned(), |u| harmless(&u)));
+    line(
+        "user",
+        token.user().map_or_else(|| "cannot be told: the token has not three parts".to_owned(), |u| harmless(&u)),
+    );
     line(
         "password",
         match token.password_octets() {
@@ -118,7 +127,14 @@ fn decode(text: &SecretString, known: Option<(&str, &SecretString)>) -> anyhow::
             line("compared", "it is the right token for this user and password".to_owned());
         } else {
             let same_user = token.user().as_deref() == Some(user);
-            line("compared", if same_user { "the user is right, the rest differs".to_owned() } else { format!("it is not the token of {}", harmless(user)) });
+            line(
+                "compared",
+                if same_user {
+                    "the user is right, the rest differs".to_owned()
+                } else {
+                    format!("it is not the token of {}", harmless(user))
+                },
+            );
         }
     }
     let traps = token::traps(&token, known);
@@ -132,7 +148,14 @@ fn decode(text: &SecretString, known: Option<(&str, &SecretString)>) -> anyhow::
     }
     let differs = known.is_some_and(|(user, password)| !token.is_for(user, password));
     if traps.is_empty() {
-        line("trap", if differs { "none of the known ones: user or password are simply others".to_owned() } else { "none".to_owned() });
+        line(
+            "trap",
+            if differs {
+                "none of the known ones: user or password are simply others".to_owned()
+            } else {
+                "none".to_owned()
+            },
+        );
     }
     output::print(&out)?;
     Ok(u8::from(!traps.is_empty() || differs))

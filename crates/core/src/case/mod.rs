@@ -38,7 +38,9 @@ pub enum CaseError {
     #[error("this is no maildoctor case: {0}; give a file that `check --save` wrote")]
     Unreadable(#[from] serde_json::Error),
     /// Another schema, perhaps of a newer program.
-    #[error("the case has schema `{found}`, and this program reads `{SCHEMA}`; use a maildoctor as new as the one that saved it")]
+    #[error(
+        "the case has schema `{found}`, and this program reads `{SCHEMA}`; use a maildoctor as new as the one that saved it"
+    )]
     Schema {
         /// What the file says.
         found: String,
@@ -253,7 +255,9 @@ impl Case {
         let places = self.index.get(&key).map(Vec::as_slice).unwrap_or_default();
         for observation in places.iter().rev().filter_map(|&place| self.observations.get(place)) {
             if observation.asked == asked {
-                return view_of::<Q>(observation).map(|view| Seen::new(view, observation)).ok_or(Why::Failed(observation.id));
+                return view_of::<Q>(observation)
+                    .map(|view| Seen::new(view, observation))
+                    .ok_or(Why::Failed(observation.id));
             }
         }
         question.needs(self, on, from).map_err(Why::as_blocker)?;
@@ -263,7 +267,10 @@ impl Case {
     /// Every observation of one probe with its typed view, whatever its parameters: for rules that
     /// look over all the recipients, all the messages, all the resolvers.
     pub fn every<Q: Question>(&self) -> impl Iterator<Item = Seen<'_, Q::View>> {
-        self.observations.iter().filter(|o| o.probe == Q::PROBE).filter_map(|o| view_of::<Q>(o).map(|view| Seen::new(view, o)))
+        self.observations
+            .iter()
+            .filter(|o| o.probe == Q::PROBE)
+            .filter_map(|o| view_of::<Q>(o).map(|view| Seen::new(view, o)))
     }
 
     fn why_unasked(&self, probe: &str, subject: &Subject) -> Why {

@@ -25,7 +25,10 @@ impl FromStr for ObsId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.strip_prefix('o').and_then(|digits| digits.parse().ok()).map(Self).ok_or_else(|| format!("`{text}` is no observation id such as o17"))
+        text.strip_prefix('o')
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no observation id such as o17"))
     }
 }
 

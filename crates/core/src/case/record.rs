@@ -102,7 +102,14 @@ impl Recorder {
     }
 
     /// Writes down the answer to a question: `at` since the start of the run, `took` long.
-    pub fn record<Q: Question>(&self, question: &Q, on: &Q::On, from: &VantageId, (at, took): (Duration, Duration), wire: &Q::Wire) -> Option<ObsId> {
+    pub fn record<Q: Question>(
+        &self,
+        question: &Q,
+        on: &Q::On,
+        from: &VantageId,
+        (at, took): (Duration, Duration),
+        wire: &Q::Wire,
+    ) -> Option<ObsId> {
         let asked = serde_json::to_value(question).unwrap_or(Value::Null);
         let outcome = serde_json::to_value(wire).unwrap_or(Value::Null);
         self.push(Observation {

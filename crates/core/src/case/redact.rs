@@ -55,7 +55,9 @@ fn learn_from(value: &Value, names: &mut Names) {
         Value::Object(map) => {
             for (key, inner) in map {
                 match (key.as_str(), inner) {
-                    ("name" | "exchange" | "host" | "target" | "primary" | "server_name", Value::String(name)) => names.learn(name),
+                    ("name" | "exchange" | "host" | "target" | "primary" | "server_name", Value::String(name)) => {
+                        names.learn(name)
+                    }
                     _ => learn_from(inner, names),
                 }
             }
@@ -85,7 +87,11 @@ fn replace(value: &mut Value, names: &mut Names) {
 impl Names {
     fn learn(&mut self, name: &str) {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
-        if name.contains('.') && name.parse::<IpAddr>().is_err() && !name.ends_with(".arpa") && !self.names.contains_key(&name) {
+        if name.contains('.')
+            && name.parse::<IpAddr>().is_err()
+            && !name.ends_with(".arpa")
+            && !self.names.contains_key(&name)
+        {
             let number = self.names.len() + 1;
             self.names.insert(name, format!("name{number}.redacted.example"));
         }
@@ -111,12 +117,18 @@ impl Names {
             let number = self.locals.len() + 1;
             let known = ["postmaster", "abuse"].contains(&local);
             let (kind, bare) = local.split_once(':').map_or(("", local), |(k, b)| (k, b));
-            let local = if known { bare.to_owned() } else { self.locals.entry(bare.to_owned()).or_insert_with(|| format!("user{number}")).clone() };
+            let local = if known {
+                bare.to_owned()
+            } else {
+                self.locals.entry(bare.to_owned()).or_insert_with(|| format!("user{number}")).clone()
+            };
             let separator = if kind.is_empty() { "" } else { ":" };
             return format!("{kind}{separator}{local}@{}", self.word(domain));
         }
         // `service:192.0.2.1:25` and `foreign:192.0.2.1:53`: a kind, an address, a port.
-        if let Some((kind, value)) = word.split_once(':').filter(|(k, _)| k.len() > 2 && k.chars().all(|c| c.is_ascii_alphabetic())) {
+        if let Some((kind, value)) =
+            word.split_once(':').filter(|(k, _)| k.len() > 2 && k.chars().all(|c| c.is_ascii_alphabetic()))
+        {
             return format!("{kind}:{}", self.word(value));
         }
         if let Ok(address) = word.parse::<IpAddr>() {
@@ -144,8 +156,12 @@ impl Names {
         *self.addresses.entry(address).or_insert_with(|| match (address, private) {
             (IpAddr::V4(_), false) => Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + number).into(),
             (IpAddr::V4(_), true) => Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number).into(),
-            (IpAddr::V6(_), false) => Ipv6Addr::from(u128::from(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0)) + u128::from(number)).into(),
-            (IpAddr::V6(_), true) => Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0)) + u128::from(number)).into(),
+            (IpAddr::V6(_), false) => {
+                Ipv6Addr::from(u128::from(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0)) + u128::from(number)).into()
+            }
+            (IpAddr::V6(_), true) => {
+                Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0)) + u128::from(number)).into()
+            }
         })
     }
 }
@@ -158,7 +174,9 @@ mod tests {
     fn the_same_name_becomes_the_same_everywhere() {
         let mut names = Names::default();
         names.learn("mx1.example.org");
-        let text = names.in_text("550 <anna@mx1.example.org> at mx1.example.org (203.0.113.9), service:8.8.8.8:25, foreign:8.8.8.8:53");
+        let text = names.in_text(
+            "550 <anna@mx1.example.org> at mx1.example.org (203.0.113.9), service:8.8.8.8:25, foreign:8.8.8.8:53",
+        );
         assert!(!text.contains("example.org>") && !text.contains("anna") && !text.contains("8.8.8.8"), "{text}");
         assert_eq!(text.matches("name1.redacted.example").count(), 2);
         assert_eq!(text.matches("198.18.0.").count(), 2);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Party, Severity};
 
 /// The headings every entry has, in this order.
-pub const HEADINGS: [&str; 6] = ["What is wrong", "What you see", "What looks alike", "Why it matters", "How to fix it", "Sources"];
+pub const HEADINGS: [&str; 6] =
+    ["What is wrong", "What you see", "What looks alike", "Why it matters", "How to fix it", "Sources"];
 
 /// What is wrong with an entry's text.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +122,10 @@ impl Entry {
     pub fn undeclared_placeholders(&self) -> Vec<String> {
         let fix = self.section("How to fix it");
         let texts = fix.into_iter().flat_map(|s| std::iter::once(&s.text).chain(s.parts.iter().map(|(_, text)| text)));
-        texts.flat_map(|text| super::remedy::placeholders(text)).filter(|name| !self.detail.contains_key(name)).collect()
+        texts
+            .flat_map(|text| super::remedy::placeholders(text))
+            .filter(|name| !self.detail.contains_key(name))
+            .collect()
     }
 }
 

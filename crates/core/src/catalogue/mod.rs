@@ -122,7 +122,8 @@ mod tests {
                 assert_eq!(entry.area, dir.path().to_str().unwrap(), "{path}");
                 let undeclared = entry.undeclared_placeholders();
                 assert!(undeclared.is_empty(), "{path}: placeholders without a [detail] key: {undeclared:?}");
-                let parts: Vec<_> = entry.section("How to fix it").unwrap().parts.iter().map(|(name, _)| name.as_str()).collect();
+                let parts: Vec<_> =
+                    entry.section("How to fix it").unwrap().parts.iter().map(|(name, _)| name.as_str()).collect();
                 assert_eq!(parts.last(), Some(&"In general"), "{path}");
             }
         }

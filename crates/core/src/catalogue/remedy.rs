@@ -78,7 +78,8 @@ pub(super) fn placeholders(text: &str) -> Vec<String> {
 
 /// Fills a sentence; a value that is not known leaves its name in angle brackets.
 fn filled_prose(text: &str, detail: &Map<String, Value>) -> String {
-    walk(text, |name| Some(detail.get(name).map_or_else(|| format!("<{}>", name.replace('_', " ")), shown))).unwrap_or_default()
+    walk(text, |name| Some(detail.get(name).map_or_else(|| format!("<{}>", name.replace('_', " ")), shown)))
+        .unwrap_or_default()
 }
 
 /// Fills a command; `None` where a value is not known.
@@ -171,6 +172,9 @@ mod tests {
 
     #[test]
     fn braces_of_the_shell_are_left_alone() {
-        assert_eq!(fill("awk '{{print $1}}' ${HOME} {zone}", &detail("z"), quoted).unwrap(), "awk '{print $1}' ${HOME} z");
+        assert_eq!(
+            fill("awk '{{print $1}}' ${HOME} {zone}", &detail("z"), quoted).unwrap(),
+            "awk '{print $1}' ${HOME} z"
+        );
     }
 }

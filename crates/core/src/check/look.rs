@@ -64,11 +64,13 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
             (exchange, submitted, ())
         }
         Target::Host { host, role, port } => {
-            let ((exchange, submitted), ()) = join(one_host(context, host, Some(host), *role, *port, &envelope), control).await;
+            let ((exchange, submitted), ()) =
+                join(one_host(context, host, Some(host), *role, *port, &envelope), control).await;
             (exchange, submitted, ())
         }
         Target::Ip { ip, role, port } => {
-            let ((exchange, submitted), ()) = join(one_host(context, &ip.to_string(), None, *role, *port, &envelope), control).await;
+            let ((exchange, submitted), ()) =
+                join(one_host(context, &ip.to_string(), None, *role, *port, &envelope), control).await;
             (exchange, submitted, ())
         }
     };
@@ -97,7 +99,12 @@ impl Plan {
         };
         let user = options.user.clone().filter(|u| u.contains('@'));
         let sender = options.mail_from.clone().or_else(|| user.clone());
-        let default_relay = options.mail_from.as_deref().and_then(|f| f.rsplit_once('@')).map(|(_, d)| d).filter(|d| Some(*d) != domain);
+        let default_relay = options
+            .mail_from
+            .as_deref()
+            .and_then(|f| f.rsplit_once('@'))
+            .map(|(_, d)| d)
+            .filter(|d| Some(*d) != domain);
         Self {
             target: options.rcpt.clone().or(address).or_else(|| domain.map(|d| format!("postmaster@{d}"))),
             domain: domain.map(str::to_owned),
@@ -107,7 +114,14 @@ impl Plan {
     }
 
     fn envelope(self) -> Envelope {
-        Envelope { target: self.target, domain: self.domain, sender: self.sender, relay: self.relay, nobody: nobody(), authenticated: false }
+        Envelope {
+            target: self.target,
+            domain: self.domain,
+            sender: self.sender,
+            relay: self.relay,
+            nobody: nobody(),
+            authenticated: false,
+        }
     }
 }
 
@@ -125,7 +139,8 @@ async fn control(context: &Context) {
     let port = context.options.ports.of(Role::Smtp);
     let addresses = dns::addresses(context, host, Via::Own).await;
     join_all(addresses.into_iter().take(2).map(|ip| async move {
-        let way = Way { service: SocketAddr::new(ip, port), host: Some(host.clone()), role: Role::Control, expected: true };
+        let way =
+            Way { service: SocketAddr::new(ip, port), host: Some(host.clone()), role: Role::Control, expected: true };
         session::knock(context, &way).await
     }))
     .await;
@@ -134,20 +149,26 @@ async fn control(context: &Context) {
 /// The domain's records by every resolver, and every exchanger that any of them names.
 async fn whole_domain(context: &Context, domain: &str, envelope: &Envelope, may_be_host: bool) -> (Vec<Visited>, bool) {
     let known = Known::default();
-    let views = std::iter::once(Via::Own).chain(context.options.foreign_resolvers.iter().map(|addr| Via::Foreign(*addr)));
+    let views =
+        std::iter::once(Via::Own).chain(context.options.foreign_resolvers.iter().map(|addr| Via::Foreign(*addr)));
     let by_view = join_all(views.map(|via| {
         let known = &known;
         async move {
             let exchangers = async {
                 let found = dns::exchangers(context, domain, via).await;
-                join_all(found.iter().map(|exchanger| exchange_host(context, exchanger, via, envelope, known))).await.concat()
+                join_all(found.iter().map(|exchanger| exchange_host(context, exchanger, via, envelope, known)))
+                    .await
+                    .concat()
             };
             join(exchangers, dns::other_records(context, domain, via)).await.0
         }
     }));
     let parent = async {
         match domain.split_once('.').filter(|(_, parent)| may_be_host && parent.contains('.')) {
-            Some((_, parent)) => dns::exchangers(context, parent, Via::Own).await.iter().any(|e| e.preference.is_some() && e.host == domain),
+            Some((_, parent)) => dns::exchangers(context, parent, Via::Own)
+                .await
+                .iter()
+                .any(|e| e.preference.is_some() && e.host == domain),
             None => false,
         }
     };
@@ -159,7 +180,13 @@ async fn whole_domain(context: &Context, domain: &str, envelope: &Envelope, may_
 }
 
 /// The addresses of an exchanger, each visited unless it was before.
-async fn exchange_host(context: &Context, exchanger: &Exchanger, via: Via, envelope: &Envelope, known: &Known) -> Vec<Visited> {
+async fn exchange_host(
+    context: &Context,
+    exchanger: &Exchanger,
+    via: Via,
+    envelope: &Envelope,
+    known: &Known,
+) -> Vec<Visited> {
     let addresses = dns::addresses(context, &exchanger.host, via).await;
     let port = context.options.ports.of(Role::Smtp);
     let new: Vec<IpAddr> = {
@@ -167,7 +194,12 @@ async fn exchange_host(context: &Context, exchanger: &Exchanger, via: Via, envel
         addresses.into_iter().filter(|ip| known.len() < MAX_WAYS && known.insert(SocketAddr::new(*ip, port))).collect()
     };
     join_all(new.into_iter().map(|ip| async move {
-        let way = Way { service: SocketAddr::new(ip, port), host: Some(exchanger.host.clone()), role: Role::Smtp, expected: true };
+        let way = Way {
+            service: SocketAddr::new(ip, port),
+            host: Some(exchanger.host.clone()),
+            role: Role::Smtp,
+            expected: true,
+        };
         let (mut visited, ()) = join(exchange_service(context, way, envelope), dns::reverse(context, ip)).await;
         visited.preference = exchanger.preference;
         visited
@@ -178,7 +210,8 @@ async fn exchange_host(context: &Context, exchanger: &Exchanger, via: Via, envel
 /// One mail exchanger: session and envelope, and what looks behind a slow banner or a dead port.
 async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> Visited {
     let visit = session::first_visit(context, &way).await;
-    let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false, source: visit.source };
+    let mut visited =
+        Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false, source: visit.source };
     if !visit.open {
         alive(context, &way).await;
         return visited;
@@ -213,7 +246,12 @@ async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> V
 async fn alive(context: &Context, way: &Way) {
     let ports = [context.options.ports.named("https").unwrap_or(443), context.options.ports.of(Role::Submission), 80];
     join_all(ports.into_iter().filter(|port| *port != way.service.port()).map(|port| async move {
-        let knock = Way { service: SocketAddr::new(way.service.ip(), port), host: way.host.clone(), role: Role::Alive, expected: false };
+        let knock = Way {
+            service: SocketAddr::new(way.service.ip(), port),
+            host: way.host.clone(),
+            role: Role::Alive,
+            expected: false,
+        };
         session::knock(context, &knock).await
     }))
     .await;
@@ -225,7 +263,8 @@ async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) 
         return (Vec::new(), false);
     }
     let names = [format!("smtp.{domain}"), format!("mail.{domain}")];
-    let usual = join_all(names.iter().map(|name| async move { (name.clone(), dns::addresses(context, name, Via::Own).await) }));
+    let usual =
+        join_all(names.iter().map(|name| async move { (name.clone(), dns::addresses(context, name, Via::Own).await) }));
     let (srv, usual) = join(dns::submission_srv(context, domain), usual).await;
     let expected = context.options.user.is_some() || !srv.is_empty();
     let ports = &context.options.ports;
@@ -233,10 +272,16 @@ async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) 
     for (host, port, implicit) in &srv {
         let role = if *implicit { Role::Smtps } else { Role::Submission };
         let addresses = dns::addresses(context, host, Via::Own).await;
-        ways.extend(addresses.into_iter().take(4).map(|ip| Way { service: SocketAddr::new(ip, *port), host: Some(host.clone()), role, expected }));
+        ways.extend(addresses.into_iter().take(4).map(|ip| Way {
+            service: SocketAddr::new(ip, *port),
+            host: Some(host.clone()),
+            role,
+            expected,
+        }));
     }
     if ways.is_empty() {
-        let mut hosts: Vec<(String, Vec<IpAddr>)> = usual.into_iter().filter(|(_, addresses)| !addresses.is_empty()).take(1).collect();
+        let mut hosts: Vec<(String, Vec<IpAddr>)> =
+            usual.into_iter().filter(|(_, addresses)| !addresses.is_empty()).take(1).collect();
         if hosts.is_empty() {
             let exchangers = dns::exchangers(context, domain, Via::Own).await;
             for exchanger in exchangers.into_iter().take(1) {
@@ -247,7 +292,12 @@ async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) 
         for (host, addresses) in hosts {
             for ip in addresses.into_iter().take(4) {
                 for role in [Role::Submission, Role::Smtps] {
-                    ways.push(Way { service: SocketAddr::new(ip, ports.of(role)), host: Some(host.clone()), role, expected });
+                    ways.push(Way {
+                        service: SocketAddr::new(ip, ports.of(role)),
+                        host: Some(host.clone()),
+                        role,
+                        expected,
+                    });
                 }
             }
         }
@@ -258,7 +308,13 @@ async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) 
 async fn visit_submission(context: &Context, ways: Vec<Way>) -> Vec<Visited> {
     join_all(ways.into_iter().take(MAX_WAYS).map(|way| async move {
         let visit = session::first_visit(context, &way).await;
-        let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false, source: visit.source };
+        let mut visited = Visited {
+            way: way.clone(),
+            preference: None,
+            offers_auth: false,
+            took_target: false,
+            source: visit.source,
+        };
         if let Some(session) = visit.session {
             visited.offers_auth = session.capabilities.as_ref().is_some_and(|c| !c.mechanisms().is_empty());
             session.talk.quit().await;
@@ -276,7 +332,14 @@ async fn visit_submission(context: &Context, ways: Vec<Way>) -> Vec<Visited> {
 }
 
 /// A named host or an address: its one service, and submission there where an account was given.
-async fn one_host(context: &Context, host: &str, name: Option<&String>, role: Role, port: Option<u16>, envelope: &Envelope) -> (Vec<Visited>, Vec<Visited>) {
+async fn one_host(
+    context: &Context,
+    host: &str,
+    name: Option<&String>,
+    role: Role,
+    port: Option<u16>,
+    envelope: &Envelope,
+) -> (Vec<Visited>, Vec<Visited>) {
     let addresses = dns::addresses(context, host, Via::Own).await;
     let ports = &context.options.ports;
     let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {
@@ -290,7 +353,11 @@ async fn one_host(context: &Context, host: &str, name: Option<&String>, role: Ro
         let exchange = join_all(addresses.iter().map(|ip| exchange_service(context, way(*ip, role, port), envelope)));
         let submit = async {
             let wanted = context.options.user.is_some();
-            let ways = addresses.iter().filter(|_| wanted).flat_map(|ip| [Role::Submission, Role::Smtps].map(|r| way(*ip, r, None))).collect();
+            let ways = addresses
+                .iter()
+                .filter(|_| wanted)
+                .flat_map(|ip| [Role::Submission, Role::Smtps].map(|r| way(*ip, r, None)))
+                .collect();
             visit_submission(context, ways).await
         };
         let (exchange, submitted, _) = join3(exchange, submit, reverse).await;
@@ -303,7 +370,8 @@ async fn one_host(context: &Context, host: &str, name: Option<&String>, role: Ro
 
 /// The blacklists that were named, for the servers' addresses and our own.
 async fn blacklists(context: &Context, visited: &[Visited]) {
-    let mut addresses: Vec<IpAddr> = visited.iter().flat_map(|v| [Some(v.way.service.ip()), v.source.map(|s| s.ip())]).flatten().collect();
+    let mut addresses: Vec<IpAddr> =
+        visited.iter().flat_map(|v| [Some(v.way.service.ip()), v.source.map(|s| s.ip())]).flatten().collect();
     addresses.sort();
     addresses.dedup();
     join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &addresses))).await;
@@ -323,7 +391,15 @@ async fn account_tests(context: &Context, envelope: &Envelope, mut exchange: Vec
     let by_mx = async {
         let best = exchange.first().filter(|v| v.took_target && options.send)?;
         let mut session = session::later_visit(context, &best.way, true).await?;
-        let sent = message::send(context, &best.way, &mut session, Path::Mx, options.mail_from.as_deref().unwrap_or_default(), recipient.as_deref()?).await;
+        let sent = message::send(
+            context,
+            &best.way,
+            &mut session,
+            Path::Mx,
+            options.mail_from.as_deref().unwrap_or_default(),
+            recipient.as_deref()?,
+        )
+        .await;
         session.talk.quit().await;
         sent
     };
@@ -349,7 +425,15 @@ async fn account_tests(context: &Context, envelope: &Envelope, mut exchange: Vec
             as_user.as_user(context, way, &mut session).await;
             let mut sent = None;
             if options.send && !session.talk.dialogue().is_over() {
-                sent = message::send(context, way, &mut session, Path::Submission, envelope.sender.as_deref().unwrap_or_default(), recipient.as_deref()?).await;
+                sent = message::send(
+                    context,
+                    way,
+                    &mut session,
+                    Path::Submission,
+                    envelope.sender.as_deref().unwrap_or_default(),
+                    recipient.as_deref()?,
+                )
+                .await;
             }
             session.talk.quit().await;
             return sent;
@@ -372,7 +456,12 @@ async fn by_outside(context: &Context, recipient: Option<&str>) -> Option<Sent> 
     let outside = context.options.outside.as_ref().filter(|_| context.options.send)?;
     let address = dns::addresses(context, &outside.host, Via::Own).await.into_iter().next()?;
     let port = outside.port.unwrap_or_else(|| context.options.ports.of(outside.role));
-    let way = Way { service: SocketAddr::new(address, port), host: Some(outside.host.clone()), role: outside.role, expected: true };
+    let way = Way {
+        service: SocketAddr::new(address, port),
+        host: Some(outside.host.clone()),
+        role: outside.role,
+        expected: true,
+    };
     let _ = session::first_visit(context, &way).await.session?.talk.quit().await;
     let mut session = submission::authenticate(context, &way, &outside.login, Credentials::Given).await?;
     let sent = message::send(context, &way, &mut session, Path::Outside, &outside.login.user, recipient?).await;
@@ -393,7 +482,12 @@ async fn mailbox_tests(context: &Context, sent: &[Sent]) {
     };
     if let Watch::Server(server) = &watch {
         if context.budget.spent() {
-            context.recorder.skip("mailbox.login/1", None, "SMTP AUTH refused the account, and a mailbox login would only add another failed try", "");
+            context.recorder.skip(
+                "mailbox.login/1",
+                None,
+                "SMTP AUTH refused the account, and a mailbox login would only add another failed try",
+                "",
+            );
             return;
         }
         if !mailbox::try_login(context, server).await {

@@ -36,7 +36,12 @@ pub enum CheckError {
 ///
 /// # Errors
 /// [`CheckError`] where the run cannot begin; whatever goes wrong later is part of the case.
-pub async fn check(options: Options, target: &Target, input: &str, watch: Option<UnboundedSender<Noted>>) -> Result<Case, CheckError> {
+pub async fn check(
+    options: Options,
+    target: &Target,
+    input: &str,
+    watch: Option<UnboundedSender<Noted>>,
+) -> Result<Case, CheckError> {
     let started_at = Timestamp::now();
     let trusted = Arc::new(Trusted::load(options.ca_file.as_deref())?);
     let here = match options.resolver {
@@ -52,7 +57,14 @@ pub async fn check(options: Options, target: &Target, input: &str, watch: Option
         .iter()
         .map(|spec| {
             let vantage = Vantage::new(spec, options.bind, here);
-            Arc::new(Context::new(options.clone(), recorder.clone(), vantage, trusted.clone(), deadline, budget.clone()))
+            Arc::new(Context::new(
+                options.clone(),
+                recorder.clone(),
+                vantage,
+                trusted.clone(),
+                deadline,
+                budget.clone(),
+            ))
         })
         .collect();
     note_what_is_left_out(&options, &recorder);
@@ -91,7 +103,12 @@ pub async fn check(options: Options, target: &Target, input: &str, watch: Option
     case.unasked = unasked;
     case.vantages = contexts
         .iter()
-        .map(|c| VantageRecord { name: c.vantage.id.0.clone(), kind: c.vantage.kind().to_owned(), source_ip: None, resolver: Some(c.vantage.resolver) })
+        .map(|c| VantageRecord {
+            name: c.vantage.id.0.clone(),
+            kind: c.vantage.kind().to_owned(),
+            source_ip: None,
+            resolver: Some(c.vantage.resolver),
+        })
         .collect();
     case.set_observations(observations);
     let sources: Vec<_> = case.vantage_ids().map(|id| source_of(&case, &id.0)).collect();
@@ -110,7 +127,11 @@ fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
 }
 
 fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
-    let wanted = matches!(target, Target::Host { role: Role::Submission | Role::Smtps, .. } | Target::Ip { role: Role::Submission | Role::Smtps, .. });
+    let wanted = matches!(
+        target,
+        Target::Host { role: Role::Submission | Role::Smtps, .. }
+            | Target::Ip { role: Role::Submission | Role::Smtps, .. }
+    );
     Terms {
         credentials: options.login.is_some() || options.token.is_some(),
         submission_expected: options.user.is_some() || srv || wanted,
@@ -126,13 +147,23 @@ fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
 /// What the options themselves leave out, said once for all subjects.
 fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
     if options.login.is_none() && options.token.is_none() {
-        recorder.skip("smtp.auth/1", None, "no account was given, so AUTH was not tried", "--user USER --password-file FILE");
+        recorder.skip(
+            "smtp.auth/1",
+            None,
+            "no account was given, so AUTH was not tried",
+            "--user USER --password-file FILE",
+        );
     }
     if !options.send {
         recorder.skip("smtp.message/1", None, "no message is sent without --send", "--send");
         recorder.skip("mailbox.arrival/1", None, "no message is sent without --send", "--send");
     } else if options.mailbox.is_none() {
-        recorder.skip("mailbox.arrival/1", None, "no mailbox was named in which the message should turn up", "--mailbox imaps://HOST");
+        recorder.skip(
+            "mailbox.arrival/1",
+            None,
+            "no mailbox was named in which the message should turn up",
+            "--mailbox imaps://HOST",
+        );
     }
     if !matches!(options.mailbox, Some(MailboxSpec::Server { .. })) {
         recorder.skip("mailbox.login/1", None, "no mailbox was named", "--mailbox imaps://HOST");

@@ -9,7 +9,9 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverError {
     /// The file cannot be read.
-    #[error("the system's resolver is not known, for {RESOLV_CONF} cannot be read ({0}); name one with --resolver ADDR")]
+    #[error(
+        "the system's resolver is not known, for {RESOLV_CONF} cannot be read ({0}); name one with --resolver ADDR"
+    )]
     Unreadable(#[from] std::io::Error),
     /// The file names none.
     #[error("{RESOLV_CONF} names no resolver; name one with --resolver ADDR")]

@@ -33,7 +33,12 @@ pub(super) fn explain(case: &Case, findings: &[Finding]) -> Vec<Explained> {
 /// Suspected findings that explain nothing which something surer does not: they go.
 pub(super) fn idle_suspects(findings: &[Finding], explained: &[Explained]) -> BTreeSet<usize> {
     let busy: BTreeSet<usize> = explained.iter().flat_map(|e| e.by.iter().copied()).collect();
-    findings.iter().enumerate().filter(|(place, finding)| finding.suspected && !busy.contains(place)).map(|(place, _)| place).collect()
+    findings
+        .iter()
+        .enumerate()
+        .filter(|(place, finding)| finding.suspected && !busy.contains(place))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 fn explain_one(case: &Case, findings: &[Finding], symptom: usize) -> Explained {
@@ -97,7 +102,9 @@ fn cover(case: &Case, findings: &[Finding], owing: &Finding, causes: &[usize]) -
                 let alone: BTreeSet<usize> = claims
                     .iter()
                     .map(|(place, _)| *place)
-                    .filter(|place| enough(union_ms(*wait, claims.iter().filter(|(p, _)| p == place).map(|(_, s)| *s)), *wait))
+                    .filter(|place| {
+                        enough(union_ms(*wait, claims.iter().filter(|(p, _)| p == place).map(|(_, s)| *s)), *wait)
+                    })
                     .collect();
                 alone_on_all = Some(match alone_on_all {
                     None => alone,
@@ -117,7 +124,11 @@ fn enough(covered_ms: u64, wait: Span) -> bool {
 /// Whether a cause can have to do with an observation: by the subject graph, by the vantage it was made
 /// from, or by the resolver it went through.
 fn reaches(case: &Case, cause: &Finding, observation: &Observation) -> bool {
-    let resolver = observation.outcome.get("server").and_then(|server| server.as_str()).and_then(|server| format!("resolver:{server}").parse::<Subject>().ok());
+    let resolver = observation
+        .outcome
+        .get("server")
+        .and_then(|server| server.as_str())
+        .and_then(|server| format!("resolver:{server}").parse::<Subject>().ok());
     cause.subjects.iter().any(|subject| match subject {
         Subject::Vantage(vantage) => *vantage == observation.vantage,
         Subject::Resolver(_) if resolver.as_ref() == Some(subject) => true,

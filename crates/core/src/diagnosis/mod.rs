@@ -149,7 +149,8 @@ fn judge(findings: Vec<Finding>, explained: &[links::Explained]) -> Vec<Judged> 
                 confidence = confidence.min(Confidence::Likely);
             }
             let link = explained.get(place).cloned().unwrap_or_default();
-            let explains = explained.iter().enumerate().filter(|(_, e)| e.by.contains(&place)).map(|(at, _)| name(&at)).collect();
+            let explains =
+                explained.iter().enumerate().filter(|(_, e)| e.by.contains(&place)).map(|(at, _)| name(&at)).collect();
             Judged {
                 id: name(&place),
                 confidence,
@@ -164,12 +165,24 @@ fn judge(findings: Vec<Finding>, explained: &[links::Explained]) -> Vec<Judged> 
 }
 
 fn confidence(finding: &Finding) -> Confidence {
-    finding.evidence.values().copied().chain(finding.claims.iter().map(|claim| claim.basis)).min().map_or(Confidence::Possible, Confidence::from)
+    finding
+        .evidence
+        .values()
+        .copied()
+        .chain(finding.claims.iter().map(|claim| claim.basis))
+        .min()
+        .map_or(Confidence::Possible, Confidence::from)
 }
 
 /// The worst of a finding and of what it alone explains, down the chain; a cause that excuses its
 /// symptoms takes nothing from them.
-fn effective(place: usize, severities: &[Severity], codes: &[&'static str], explained: &[links::Explained], been: &mut BTreeSet<usize>) -> Severity {
+fn effective(
+    place: usize,
+    severities: &[Severity],
+    codes: &[&'static str],
+    explained: &[links::Explained],
+    been: &mut BTreeSet<usize>,
+) -> Severity {
     let own = severities.get(place).copied().unwrap_or(Severity::Advice);
     let excuses = codes.get(place).and_then(|code| catalogue::entry(code)).is_some_and(|entry| entry.excuses);
     if excuses || !been.insert(place) {

@@ -22,7 +22,12 @@ pub struct NextTest {
 }
 
 /// The tests that rules suggested and that unknown checks call for, each command once.
-pub(super) fn next_tests(case: &Case, judged: &[Judged], checks: &[Check], suggestions: Vec<Suggestion>) -> Vec<NextTest> {
+pub(super) fn next_tests(
+    case: &Case,
+    judged: &[Judged],
+    checks: &[Check],
+    suggestions: Vec<Suggestion>,
+) -> Vec<NextTest> {
     let found: BTreeSet<&str> = judged.iter().map(|f| f.finding.code).collect();
     let from_rules = suggestions.into_iter().filter(|s| s.only_with.is_none_or(|code| found.contains(code)));
     let from_checks = checks.iter().filter_map(|check| match check.why() {
@@ -59,7 +64,11 @@ fn command(case: &Case, add: &str) -> String {
 /// A word as a POSIX shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-[]".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

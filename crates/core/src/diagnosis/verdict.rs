@@ -76,15 +76,24 @@ fn counts(case: &Case, judged: &Judged) -> bool {
 /// Whether any check of a service came to an end: a run that reached nothing cannot call it healthy.
 fn saw_anything(checks: &[Check]) -> bool {
     checks.iter().any(|c| {
-        matches!(c.state, Ok(State::Clear | State::Found)) && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))
+        matches!(c.state, Ok(State::Clear | State::Found))
+            && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))
     })
 }
 
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> String {
-    let what = case.target.address.as_deref().or(case.target.domain.as_deref()).or(case.target.host.as_deref()).unwrap_or(&case.target.input);
-    let first =
-        judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive)).map(|f| f.finding.says.trim_end_matches('.').to_owned());
+    let what = case
+        .target
+        .address
+        .as_deref()
+        .or(case.target.domain.as_deref())
+        .or(case.target.host.as_deref())
+        .unwrap_or(&case.target.input);
+    let first = judged
+        .iter()
+        .find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive))
+        .map(|f| f.finding.says.trim_end_matches('.').to_owned());
     match (verdict, first) {
         (Verdict::Healthy, None) => {
             format!("Mail for {what} is received as it should be: no fault was found.")
@@ -100,6 +109,8 @@ pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> Strin
         (Verdict::Inconclusive, Some(says)) => {
             format!("It could not be told whether mail for {what} arrives: {says}.")
         }
-        (_, None) => format!("It could not be told whether mail for {what} arrives: nothing of it could be reached in the time given."),
+        (_, None) => format!(
+            "It could not be told whether mail for {what} arrives: nothing of it could be reached in the time given."
+        ),
     }
 }

@@ -18,16 +18,19 @@ pub(super) fn soften(case: &Case, findings: &mut [Finding]) {
     let takes_mail = |service: &Service, from: &VantageId| {
         let subject: Subject = (*service).into();
         crate::questions::smtp::greeted(case, service, from)
-            && !shut.iter().any(|(s, v)| v == from && !matches!(s, Subject::Domain(_)) && case.graph().reaches(s, &subject))
+            && !shut
+                .iter()
+                .any(|(s, v)| v == from && !matches!(s, Subject::Domain(_)) && case.graph().reaches(s, &subject))
     };
     for finding in findings.iter_mut().filter(|f| f.severity == Severity::Blocker) {
         let Some(touched) = ways_touched(case, finding) else {
             continue;
         };
-        let another = finding
-            .vantages
-            .iter()
-            .all(|from| services(case, &[Role::Smtp], from, false).iter().any(|service| !touched.contains(service) && takes_mail(service, from)));
+        let another = finding.vantages.iter().all(|from| {
+            services(case, &[Role::Smtp], from, false)
+                .iter()
+                .any(|service| !touched.contains(service) && takes_mail(service, from))
+        });
         if another {
             finding.severity = Severity::Degraded;
         }
@@ -37,7 +40,8 @@ pub(super) fn soften(case: &Case, findings: &mut [Finding]) {
 /// The mail exchange services that a finding is about, or `None` where it is about more than ways in.
 fn ways_touched(case: &Case, finding: &Finding) -> Option<BTreeSet<Service>> {
     let mut touched = BTreeSet::new();
-    let ways: BTreeSet<Service> = finding.vantages.iter().flat_map(|from| services(case, &[Role::Smtp], from, false)).collect();
+    let ways: BTreeSet<Service> =
+        finding.vantages.iter().flat_map(|from| services(case, &[Role::Smtp], from, false)).collect();
     for subject in &finding.subjects {
         match subject {
             Subject::Service(service) if !ways.contains(service) => return None,
@@ -52,6 +56,7 @@ fn ways_touched(case: &Case, finding: &Finding) -> Option<BTreeSet<Service>> {
         }
     }
     // A host without any address touches no service, and is still only one way in.
-    let named = finding.subjects.iter().any(|s| Service::of(s).is_some() || matches!(s, Subject::Host(_) | Subject::Addr(_)));
+    let named =
+        finding.subjects.iter().any(|s| Service::of(s).is_some() || matches!(s, Subject::Host(_) | Subject::Addr(_)));
     named.then_some(touched)
 }

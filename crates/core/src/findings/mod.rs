@@ -114,7 +114,9 @@ impl Rule {
                 Scope::Domain(examine) => self.over(case, case.mail_domain(), from, examine, out),
                 Scope::Host(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Addr(examine) => self.over(case, case.graph().all(), from, examine, out),
-                Scope::Service(roles, examine) => self.over(case, services(case, roles, from, self.overall), from, examine, out),
+                Scope::Service(roles, examine) => {
+                    self.over(case, services(case, roles, from, self.overall), from, examine, out)
+                }
                 Scope::Account(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Resolver(examine) => {
                     let own = case.graph().below::<Resolver>(&from.clone().into());
@@ -126,7 +128,14 @@ impl Rule {
         }
     }
 
-    fn over<K: Kind>(&self, case: &Case, subjects: impl IntoIterator<Item = K>, from: &VantageId, examine: Examine<K>, out: &mut Examined) {
+    fn over<K: Kind>(
+        &self,
+        case: &Case,
+        subjects: impl IntoIterator<Item = K>,
+        from: &VantageId,
+        examine: Examine<K>,
+        out: &mut Examined,
+    ) {
         for on in subjects {
             let subject: Subject = on.clone().into();
             let at = At::new(case, on, from.clone());
@@ -139,7 +148,13 @@ impl Rule {
                     // Another code of the family was found: this one was looked for and is not there.
                     told.clone().map(|state| if state == State::Found { State::Clear } else { state })
                 };
-                out.checks.push(Check { code, subject: subject.clone(), vantage: from.clone(), state, evidence: at.evidence() });
+                out.checks.push(Check {
+                    code,
+                    subject: subject.clone(),
+                    vantage: from.clone(),
+                    state,
+                    evidence: at.evidence(),
+                });
             }
             out.findings.append(&mut found.findings);
             out.suggestions.append(&mut found.suggestions);

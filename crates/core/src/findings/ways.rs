@@ -28,14 +28,20 @@ pub(super) fn foreign_mx<'c>(at: &At<'c, Domain>) -> Vec<Seen<'c, Dns>> {
 }
 
 fn foreign(seen: &Seen<'_, Dns>, rtype: RecordType) -> bool {
-    serde_json::from_value::<Records>(seen.observation().asked.clone()).is_ok_and(|q| q.rtype == rtype && matches!(q.via, Via::Foreign(_)))
+    serde_json::from_value::<Records>(seen.observation().asked.clone())
+        .is_ok_and(|q| q.rtype == rtype && matches!(q.via, Via::Foreign(_)))
 }
 
 /// Preference and host of each exchanger, by the resolver here.
 pub(super) fn exchangers(at: &At<'_, Domain>) -> Result<Vec<(u16, Host)>, Why> {
     let seen = own_mx(at)?;
     let answer = seen.need(|d| d.definite())?;
-    Ok(answer.mx().into_iter().filter(|(_, host)| !host.is_empty()).map(|(preference, host)| (preference, Host::new(host))).collect())
+    Ok(answer
+        .mx()
+        .into_iter()
+        .filter(|(_, host)| !host.is_empty())
+        .map(|(preference, host)| (preference, Host::new(host)))
+        .collect())
 }
 
 /// The mail exchange services of a host that were tried from a vantage.
@@ -103,7 +109,10 @@ pub(super) fn senders_shut(case: &Case, service: &Service, from: &VantageId) -> 
 }
 
 /// Both questions for a host's addresses by the resolver here.
-pub(super) fn address_answers<'c, K: crate::subject::Kind>(at: &At<'c, K>, host: &Host) -> Result<[Seen<'c, Dns>; 2], Why> {
+pub(super) fn address_answers<'c, K: crate::subject::Kind>(
+    at: &At<'c, K>,
+    host: &Host,
+) -> Result<[Seen<'c, Dns>; 2], Why> {
     let ask = |rtype| at.ask_of(&Addresses { rtype, via: Via::Own }, host);
     Ok([ask(RecordType::A)?, ask(RecordType::Aaaa)?])
 }

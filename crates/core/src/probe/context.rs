@@ -63,7 +63,14 @@ pub struct Context {
 
 impl Context {
     /// A context for one vantage.
-    pub fn new(options: Arc<Options>, recorder: Recorder, vantage: Vantage, trusted: Arc<Trusted>, deadline: Instant, budget: Arc<AuthBudget>) -> Self {
+    pub fn new(
+        options: Arc<Options>,
+        recorder: Recorder,
+        vantage: Vantage,
+        trusted: Arc<Trusted>,
+        deadline: Instant,
+        budget: Arc<AuthBudget>,
+    ) -> Self {
         Self { options, recorder, vantage, trusted, deadline, budget, names: Mutex::default() }
     }
 
@@ -85,7 +92,13 @@ impl Context {
     }
 
     /// Writes down an answer.
-    pub fn record<Q: Question>(&self, question: &Q, on: &Q::On, times: (Duration, Duration), wire: &Q::Wire) -> Option<ObsId> {
+    pub fn record<Q: Question>(
+        &self,
+        question: &Q,
+        on: &Q::On,
+        times: (Duration, Duration),
+        wire: &Q::Wire,
+    ) -> Option<ObsId> {
         self.recorder.record(question, on, &self.vantage.id, times, wire)
     }
 
@@ -98,7 +111,14 @@ impl Context {
     }
 
     /// Looks a name up and writes the answer down as one to `question`.
-    pub async fn lookup<Q: Question<Wire = DnsWire>>(&self, question: &Q, on: &Q::On, via: Via, name: &str, rtype: RecordType) -> DnsWire {
+    pub async fn lookup<Q: Question<Wire = DnsWire>>(
+        &self,
+        question: &Q,
+        on: &Q::On,
+        via: Via,
+        name: &str,
+        rtype: RecordType,
+    ) -> DnsWire {
         let recursion = !matches!(via, Via::Authoritative(_));
         let limit = DNS_LIMIT.min(self.left());
         let _step = self.recorder.step(format!("{name} {} from {}", type_name(rtype), self.server(via)));
@@ -121,7 +141,9 @@ impl Context {
             names.entry(source).or_default().clone()
         };
         // Not cut short: how long our own name takes is what the server may be waiting for too.
-        cell.get_or_init(|| async { self.confirmed_name(source).await.unwrap_or_else(|| literal(source)) }).await.clone()
+        cell.get_or_init(|| async { self.confirmed_name(source).await.unwrap_or_else(|| literal(source)) })
+            .await
+            .clone()
     }
 
     async fn confirmed_name(&self, source: IpAddr) -> Option<String> {

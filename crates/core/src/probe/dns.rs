@@ -84,7 +84,8 @@ pub async fn reverse(context: &Context, address: IpAddr) {
     let name = rdns::ptr_name(address);
     let wire = context.lookup(&ReverseNames { via }, &Addr(address), via, &name, RecordType::Ptr).await;
     let view = Dns { wire };
-    let names: Vec<String> = view.definite().map(|a| a.names().into_iter().take(4).map(str::to_owned).collect()).unwrap_or_default();
+    let names: Vec<String> =
+        view.definite().map(|a| a.names().into_iter().take(4).map(str::to_owned).collect()).unwrap_or_default();
     join_all(names.iter().map(|name| addresses(context, name, via))).await;
 }
 

@@ -57,7 +57,9 @@ impl Envelope {
             }
             // A server that takes no bounces may take the rest.
             if !null_taken && self.sender.is_some() {
-                let Some((_, rcpt)) = self.transaction(context, way, session, (Sender::Given, recipient), &address).await else {
+                let Some((_, rcpt)) =
+                    self.transaction(context, way, session, (Sender::Given, recipient), &address).await
+                else {
                     return out;
                 };
                 accepted = rcpt;
@@ -91,7 +93,14 @@ impl Envelope {
     }
 
     /// MAIL, RCPT and RSET. Gives whether each was accepted; `None` where the session is over.
-    async fn transaction(&self, context: &Context, way: &Way, session: &mut Session, who: (Sender, Recipient), address: &str) -> Option<(bool, bool)> {
+    async fn transaction(
+        &self,
+        context: &Context,
+        way: &Way,
+        session: &mut Session,
+        who: (Sender, Recipient),
+        address: &str,
+    ) -> Option<(bool, bool)> {
         let (sender, recipient) = who;
         let authenticated = self.authenticated;
         let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_deref().unwrap_or_default() };
@@ -99,13 +108,23 @@ impl Envelope {
         let _step = context.recorder.step(format!("reply to MAIL and RCPT of {}", way.service));
         let (exchange, times) = said(context, session, &Command::Mail(reverse_path)).await?;
         let mail = positive(&exchange);
-        context.record(&question, &Service(way.service), times, &StepWire { argument: Some(reverse_path.to_owned()), exchange });
+        context.record(
+            &question,
+            &Service(way.service),
+            times,
+            &StepWire { argument: Some(reverse_path.to_owned()), exchange },
+        );
         let mut rcpt = false;
         if mail {
             let question = Rcpt { recipient, sender, authenticated };
             let (exchange, times) = said(context, session, &Command::Rcpt(address)).await?;
             rcpt = positive(&exchange);
-            context.record(&question, &Service(way.service), times, &StepWire { argument: Some(address.to_owned()), exchange });
+            context.record(
+                &question,
+                &Service(way.service),
+                times,
+                &StepWire { argument: Some(address.to_owned()), exchange },
+            );
             let _ = said(context, session, &Command::Rset).await?;
         }
         (!session.talk.dialogue().is_over()).then_some((mail, rcpt))
@@ -113,7 +132,12 @@ impl Envelope {
 
     async fn step(&self, context: &Context, way: &Way, session: &mut Session, command: &Command<'_>) {
         if let Some((exchange, times)) = said(context, session, command).await {
-            context.record(&Vrfy, &Service(way.service), times, &StepWire { argument: Some(self.nobody.clone()), exchange });
+            context.record(
+                &Vrfy,
+                &Service(way.service),
+                times,
+                &StepWire { argument: Some(self.nobody.clone()), exchange },
+            );
         }
     }
 }
@@ -122,11 +146,20 @@ impl Envelope {
 pub async fn mail_before_tls(context: &Context, way: &Way, session: &mut Session, sender: &str) {
     let question = Mail { sender: Sender::Given, channel: Channel::Plain, authenticated: false };
     if let Some((exchange, times)) = said(context, session, &Command::Mail(sender)).await {
-        context.record(&question, &Service(way.service), times, &StepWire { argument: Some(sender.to_owned()), exchange });
+        context.record(
+            &question,
+            &Service(way.service),
+            times,
+            &StepWire { argument: Some(sender.to_owned()), exchange },
+        );
     }
 }
 
-async fn said(context: &Context, session: &mut Session, command: &Command<'_>) -> Option<(Exchange, (Duration, Duration))> {
+async fn said(
+    context: &Context,
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Option<(Exchange, (Duration, Duration))> {
     let (said, times) = context.timed(session.talk.say(command, context.limit())).await;
     said.ok().map(|exchange| (exchange, times))
 }

@@ -30,7 +30,14 @@ pub struct Sent {
 }
 
 /// Sends one message in a session, and writes down how far it came.
-pub async fn send(context: &Context, way: &Way, session: &mut Session, path: Path, sender: &str, recipient: &str) -> Option<Sent> {
+pub async fn send(
+    context: &Context,
+    way: &Way,
+    session: &mut Session,
+    path: Path,
+    sender: &str,
+    recipient: &str,
+) -> Option<Sent> {
     let mark = new_mark();
     let _step = context.recorder.step(format!("test message to {} by {}", recipient, way.service));
     let at = context.recorder.now();
@@ -38,7 +45,11 @@ pub async fn send(context: &Context, way: &Way, session: &mut Session, path: Pat
     let commands = [Command::Mail(sender), Command::Rcpt(recipient), Command::Data, Command::Content(text.as_bytes())];
     let mut wire = MessageWire { mark: mark.clone(), exchanges: Vec::new(), queue_id: None };
     for command in &commands {
-        let Ok(exchange) = session.talk.say(command, context.limit().max(context.left().min(std::time::Duration::from_secs(60)))).await else {
+        let Ok(exchange) = session
+            .talk
+            .say(command, context.limit().max(context.left().min(std::time::Duration::from_secs(60))))
+            .await
+        else {
             break;
         };
         let go_on = exchange.whole().is_some_and(Reply::is_positive);
@@ -79,7 +90,8 @@ mod tests {
     #[test]
     fn a_message_has_what_rfc_5322_asks_for() {
         let message = text("", "anna@example.org", "md1");
-        for header in ["Date: ", "From: <anna@example.org>", "Message-ID: <md1@example.org>", "X-Maildoctor-Mark: md1"] {
+        for header in ["Date: ", "From: <anna@example.org>", "Message-ID: <md1@example.org>", "X-Maildoctor-Mark: md1"]
+        {
             assert!(message.contains(header), "{header}");
         }
         assert!(message.split("\r\n").all(|line| line.len() < 998 && !line.contains('\n')));

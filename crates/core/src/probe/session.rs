@@ -11,7 +11,9 @@ use super::Context;
 use super::talk::Talk;
 use super::tls;
 use crate::case::Question;
-use crate::questions::smtp::{Banner, BannerWire, Channel, Ehlo, FIRST, Helo, Injection, InjectionWire, SECOND, Starttls, StepWire};
+use crate::questions::smtp::{
+    Banner, BannerWire, Channel, Ehlo, FIRST, Helo, Injection, InjectionWire, SECOND, Starttls, StepWire,
+};
 use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use crate::questions::tls::{Handshake, Shaken, TlsView};
 use crate::subject::Service;
@@ -123,7 +125,8 @@ pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Sess
 
 async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let pen = Pen { context, way, writes };
-    let mut out = Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO, source: None };
+    let mut out =
+        Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO, source: None };
     let Some(connection) = connect(context, way, writes).await else {
         return out;
     };
@@ -200,7 +203,15 @@ async fn banner(pen: &Pen<'_>, talk: &mut Talk, question: Banner) -> Exchange {
 
 fn silent(waited: Duration) -> Exchange {
     let done_ms = crate::case::millis(waited);
-    Exchange { phase: maildoctor_wire::dialogue::Phase::Banner, command: None, sent_ms: 0, first_octet_ms: None, done_ms, reply: None, end: End::TimedOut }
+    Exchange {
+        phase: maildoctor_wire::dialogue::Phase::Banner,
+        command: None,
+        sent_ms: 0,
+        first_octet_ms: None,
+        done_ms,
+        reply: None,
+        end: End::TimedOut,
+    }
 }
 
 async fn wants_tls(context: &Context, way: &Way) -> bool {
@@ -208,7 +219,12 @@ async fn wants_tls(context: &Context, way: &Way) -> bool {
         return false;
     };
     let answer = tls::own_hello(connection, way.host.as_deref(), context.left().min(LOOK_BEHIND)).await;
-    matches!(answer, Some(maildoctor_wire::hello::HelloAnswer::ServerHello { .. } | maildoctor_wire::hello::HelloAnswer::Alert { .. }))
+    matches!(
+        answer,
+        Some(
+            maildoctor_wire::hello::HelloAnswer::ServerHello { .. } | maildoctor_wire::hello::HelloAnswer::Alert { .. }
+        )
+    )
 }
 
 /// The banner once more, on a connection of its own: what a cache or a whitelist makes of us.
@@ -231,7 +247,11 @@ async fn hello(pen: &Pen<'_>, talk: &mut Talk, helo: &str, channel: Channel) -> 
     let exchange = talk.say(&Command::Ehlo(helo), context.limit()).await.ok()?;
     let accepted = exchange.whole().is_some_and(|r| r.code == 250);
     let refused = exchange.whole().is_some_and(|r| r.class() == 5);
-    pen.note(&Ehlo { channel }, (at, context.recorder.now() - at), &StepWire { argument: Some(helo.to_owned()), exchange });
+    pen.note(
+        &Ehlo { channel },
+        (at, context.recorder.now() - at),
+        &StepWire { argument: Some(helo.to_owned()), exchange },
+    );
     if accepted {
         return Some(talk.dialogue().capabilities().cloned());
     }
@@ -267,7 +287,9 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
     if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes) {
         let answer = look_behind(context, way, name.as_deref()).await;
         wire.shaken = match answer {
-            Some(maildoctor_wire::hello::HelloAnswer::NotTls { octets }) if way.role.implicit_tls() => Shaken::PlainText { said: octets },
+            Some(maildoctor_wire::hello::HelloAnswer::NotTls { octets }) if way.role.implicit_tls() => {
+                Shaken::PlainText { said: octets }
+            }
             hello => Shaken::Failed { error: error.clone(), hello },
         };
     }
@@ -316,7 +338,10 @@ pub async fn injection(context: &Context, way: &Way) {
     // A reply to the NOOP in the clear is honest: it is the one under TLS that counts.
     let name = way.host.clone();
     let limit = context.limit().min(LOOK_BEHIND);
-    let wrapped = session.talk.wrap(async |plain| tls::shake(&context.trusted, plain, name.as_deref(), limit).await.1.ok_or(())).await;
+    let wrapped = session
+        .talk
+        .wrap(async |plain| tls::shake(&context.trusted, plain, name.as_deref(), limit).await.1.ok_or(()))
+        .await;
     let mut wire = InjectionWire { tls: wrapped.is_ok(), answered: None };
     if let Ok((mut talk, _)) = wrapped {
         // An honest server has one thing to answer under TLS: QUIT. A reply before its 221 is the NOOP's.

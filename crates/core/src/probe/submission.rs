@@ -21,7 +21,12 @@ pub async fn authenticate(context: &Context, way: &Way, login: &Login, with: Cre
     for attempt in [1, 2] {
         let may = context.budget.left() && (attempt == 2 || !context.budget.spent());
         if !may {
-            context.recorder.skip("smtp.auth/1", Some(Service(way.service).into()), "the account was refused before, and nobody is served by another try", "");
+            context.recorder.skip(
+                "smtp.auth/1",
+                Some(Service(way.service).into()),
+                "the account was refused before, and nobody is served by another try",
+                "",
+            );
             return None;
         }
         let mut session = later_visit(context, way, true).await?;
@@ -63,10 +68,23 @@ fn choose(capabilities: &Capabilities, not: Option<Mechanism>) -> Option<Mechani
 }
 
 /// One exchange. Gives whether it was accepted, and whether the password itself was refused.
-async fn one_try(context: &Context, way: &Way, session: &mut Session, mechanism: Mechanism, login: &Login, question: Auth) -> (bool, bool) {
+async fn one_try(
+    context: &Context,
+    way: &Way,
+    session: &mut Session,
+    mechanism: Mechanism,
+    login: &Login,
+    question: Auth,
+) -> (bool, bool) {
     let at = context.recorder.now();
     let _step = context.recorder.step(format!("AUTH {} at {}", mechanism.name(), way.service));
-    let mut wire = AuthWire { mechanism: mechanism.name().to_owned(), user: login.user.clone(), channel: session.channel, exchanges: Vec::new(), failed: None };
+    let mut wire = AuthWire {
+        mechanism: mechanism.name().to_owned(),
+        user: login.user.clone(),
+        channel: session.channel,
+        exchanges: Vec::new(),
+        failed: None,
+    };
     if let Err(error) = exchange(context, session, mechanism, login, &mut wire.exchanges).await {
         wire.failed = Some(error);
     }
@@ -79,12 +97,24 @@ async fn one_try(context: &Context, way: &Way, session: &mut Session, mechanism:
     (code == Some(235), rejected)
 }
 
-async fn exchange(context: &Context, session: &mut Session, mechanism: Mechanism, login: &Login, exchanges: &mut Vec<Exchange>) -> Result<(), String> {
+async fn exchange(
+    context: &Context,
+    session: &mut Session,
+    mechanism: Mechanism,
+    login: &Login,
+    exchanges: &mut Vec<Exchange>,
+) -> Result<(), String> {
     let mut client = Client::new(mechanism, &login.user, &login.password).map_err(|e| e.to_string())?;
     let initial = client.initial().map_err(|e| e.to_string())?;
-    let first = session.talk.say(&Command::Auth(mechanism.name(), initial.as_ref()), context.limit()).await.map_err(|e| e.to_string())?;
+    let first = session
+        .talk
+        .say(&Command::Auth(mechanism.name(), initial.as_ref()), context.limit())
+        .await
+        .map_err(|e| e.to_string())?;
     exchanges.push(first);
-    while let Some(challenge) = exchanges.last().and_then(Exchange::whole).filter(|r| r.code == 334).map(maildoctor_wire::reply::Reply::text) {
+    while let Some(challenge) =
+        exchanges.last().and_then(Exchange::whole).filter(|r| r.code == 334).map(maildoctor_wire::reply::Reply::text)
+    {
         let response = match client.respond(&challenge) {
             Ok(response) => response,
             Err(error) => {
@@ -94,7 +124,9 @@ async fn exchange(context: &Context, session: &mut Session, mechanism: Mechanism
                 return Err(error.to_string());
             }
         };
-        exchanges.push(session.talk.say(&Command::AuthResponse(&response), context.limit()).await.map_err(|e| e.to_string())?);
+        exchanges.push(
+            session.talk.say(&Command::AuthResponse(&response), context.limit()).await.map_err(|e| e.to_string())?,
+        );
     }
     Ok(())
 }
@@ -113,7 +145,13 @@ pub async fn send_token(context: &Context, way: &Way, token: &SecretString, user
         return;
     }
     let at = context.recorder.now();
-    let mut wire = AuthWire { mechanism: "PLAIN".to_owned(), user: user.to_owned(), channel: session.channel, exchanges: Vec::new(), failed: None };
+    let mut wire = AuthWire {
+        mechanism: "PLAIN".to_owned(),
+        user: user.to_owned(),
+        channel: session.channel,
+        exchanges: Vec::new(),
+        failed: None,
+    };
     match session.talk.say(&Command::Auth("PLAIN", Some(token)), context.limit()).await {
         Ok(exchange) => wire.exchanges.push(exchange),
         Err(error) => wire.failed = Some(error.to_string()),

@@ -73,7 +73,9 @@ impl Talk {
             Ok(Ok(())) => None,
             Ok(Err(_)) => {
                 // The peer may have said why before it hung up.
-                self.hear(Duration::from_millis(200)).await.or_else(|| self.dialogue.give_up(End::Reset, self.since.elapsed()))
+                self.hear(Duration::from_millis(200))
+                    .await
+                    .or_else(|| self.dialogue.give_up(End::Reset, self.since.elapsed()))
             }
             Err(_) => self.give_up(),
         };
@@ -117,7 +119,10 @@ impl Talk {
     ///
     /// # Errors
     /// What `wrap` says.
-    pub async fn wrap<E>(self, wrap: impl AsyncFnOnce(Box<dyn Stream>) -> Result<Box<dyn Stream>, E>) -> Result<(Self, Option<String>), E> {
+    pub async fn wrap<E>(
+        self,
+        wrap: impl AsyncFnOnce(Box<dyn Stream>) -> Result<Box<dyn Stream>, E>,
+    ) -> Result<(Self, Option<String>), E> {
         let Self { mut connection, mut dialogue, since } = self;
         let injected = dialogue.tls_begins();
         let plain = std::mem::replace(&mut connection.stream, Box::new(tokio::io::empty()));

@@ -57,7 +57,9 @@ impl Trusted {
         }
         if let Some(file) = ca_file {
             let bad = |why: String| TrustError::CaFile { file: file.display().to_string(), why };
-            let given: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|e| bad(e.to_string()))?;
+            let given: Vec<_> = CertificateDer::pem_file_iter(file)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|e| bad(e.to_string()))?;
             if given.is_empty() {
                 return Err(bad("it holds no certificate".to_owned()));
             }
@@ -67,7 +69,9 @@ impl Trusted {
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let setup = |e: String| TrustError::Setup(e);
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().map_err(|e| setup(e.to_string()))?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|e| setup(e.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| setup(e.to_string()))?
@@ -90,7 +94,9 @@ impl Trusted {
         let name = ServerName::try_from("name.invalid").ok()?;
         Some(match self.verifier.verify_server_cert(leaf, rest, &name, &[], at) {
             Ok(_) => Trust::Anchored,
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => Trust::Anchored,
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Trust::Anchored,
             Err(_) if own.subject == own.issuer => Trust::SelfSigned,
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => unknown_issuer(&read),
             Err(Error::InvalidCertificate(error)) => Trust::Unusable { error: format!("{error}") },
@@ -139,11 +145,21 @@ impl ServerCertVerifier for LetPass {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
@@ -153,10 +169,21 @@ impl ServerCertVerifier for LetPass {
 }
 
 /// Shakes hands on a stream. The wire facts come in any case; the stream only where it worked.
-pub async fn shake(trusted: &Trusted, stream: Box<dyn Stream>, server_name: Option<&str>, limit: Duration) -> (TlsWire, Option<Box<dyn Stream>>) {
-    let mut wire =
-        TlsWire { server_name: server_name.map(str::to_owned), shaken: Shaken::Stalled { waited_ms: millis(limit) }, chain: Vec::new(), trust: None };
-    let sni = server_name.and_then(|n| ServerName::try_from(n.to_owned()).ok()).or_else(|| ServerName::try_from("unnamed.invalid").ok());
+pub async fn shake(
+    trusted: &Trusted,
+    stream: Box<dyn Stream>,
+    server_name: Option<&str>,
+    limit: Duration,
+) -> (TlsWire, Option<Box<dyn Stream>>) {
+    let mut wire = TlsWire {
+        server_name: server_name.map(str::to_owned),
+        shaken: Shaken::Stalled { waited_ms: millis(limit) },
+        chain: Vec::new(),
+        trust: None,
+    };
+    let sni = server_name
+        .and_then(|n| ServerName::try_from(n.to_owned()).ok())
+        .or_else(|| ServerName::try_from("unnamed.invalid").ok());
     let Some(sni) = sni else {
         wire.shaken = Shaken::Failed { error: "the name cannot be asked for".to_owned(), hello: None };
         return (wire, None);
@@ -171,7 +198,8 @@ pub async fn shake(trusted: &Trusted, stream: Box<dyn Stream>, server_name: Opti
         }
         Ok(Ok(stream)) => {
             let (_, session) = stream.get_ref();
-            let chain: Vec<CertificateDer<'_>> = session.peer_certificates().unwrap_or_default().iter().take(MAX_CHAIN).cloned().collect();
+            let chain: Vec<CertificateDer<'_>> =
+                session.peer_certificates().unwrap_or_default().iter().take(MAX_CHAIN).cloned().collect();
             wire.shaken = Shaken::Done {
                 version: session.protocol_version().map_or_else(String::new, |v| hello::version_name(u16::from(v))),
                 cipher: session.negotiated_cipher_suite().map_or_else(String::new, |s| format!("{:?}", s.suite())),
@@ -185,10 +213,14 @@ pub async fn shake(trusted: &Trusted, stream: Box<dyn Stream>, server_name: Opti
 
 fn in_words(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::AlertReceived(alert)) => format!("the server sent the alert {}", hello::alert_name(u8::from(*alert))),
+        Some(Error::AlertReceived(alert)) => {
+            format!("the server sent the alert {}", hello::alert_name(u8::from(*alert)))
+        }
         Some(Error::InvalidMessage(_)) => "the server sent something that is no TLS".to_owned(),
         Some(other) => other.to_string(),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => "the server closed the connection in the middle of the handshake".to_owned(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection in the middle of the handshake".to_owned()
+        }
         None => error.to_string(),
     }
 }
@@ -199,7 +231,11 @@ pub async fn own_hello(mut connection: Connection, server_name: Option<&str>, li
 }
 
 /// The same on a stream that may have spoken SMTP before.
-pub async fn ask_hello(stream: &mut Box<dyn Stream>, server_name: Option<&str>, limit: Duration) -> Option<HelloAnswer> {
+pub async fn ask_hello(
+    stream: &mut Box<dyn Stream>,
+    server_name: Option<&str>,
+    limit: Duration,
+) -> Option<HelloAnswer> {
     let octets = hello::client_hello(hello::Version::Tls12, nonce(), server_name);
     let exchange = async {
         stream.write_all(&octets).await.ok()?;

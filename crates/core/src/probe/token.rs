@@ -34,7 +34,11 @@ pub fn read(context: &Context, text: &SecretString, user: Option<&str>, login: O
             authzid: None,
             user: None,
             has_password: false,
-            traps: vec![TrapWire { code: "auth-token-encoding".to_owned(), certainty: "proven".to_owned(), says: error.to_string() }],
+            traps: vec![TrapWire {
+                code: "auth-token-encoding".to_owned(),
+                certainty: "proven".to_owned(),
+                says: error.to_string(),
+            }],
         },
     };
     let now = context.recorder.now();

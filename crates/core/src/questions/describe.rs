@@ -6,22 +6,27 @@ use crate::case::{Observation, Question};
 /// What was asked and what was seen; unknown probes are quoted as they stand.
 pub fn describe(observation: &Observation) -> String {
     let known = match observation.probe.as_str() {
-        dns::Records::PROBE | dns::Addresses::PROBE | dns::ReverseNames::PROBE | dns::ListEntry::PROBE => of_dns(observation),
+        dns::Records::PROBE | dns::Addresses::PROBE | dns::ReverseNames::PROBE | dns::ListEntry::PROBE => {
+            of_dns(observation)
+        }
         tcp::Connect::PROBE => read::<tcp::Connect>(observation).map(|w| of_connect(observation, &w)),
-        smtp::Banner::PROBE => {
-            read::<smtp::Banner>(observation).map(|w| format!("banner of {} after {} ms: {}", place(observation), w.exchange.wait_ms(), w.exchange.in_words()))
-        }
-        smtp::Ehlo::PROBE | smtp::Helo::PROBE | smtp::Starttls::PROBE | smtp::Mail::PROBE | smtp::Rcpt::PROBE | smtp::Vrfy::PROBE => {
-            read::<smtp::Ehlo>(observation).map(|w| {
-                format!(
-                    "{} at {} after {} ms: {}",
-                    w.exchange.command.as_deref().unwrap_or("reply"),
-                    place(observation),
-                    w.exchange.wait_ms(),
-                    w.exchange.in_words()
-                )
-            })
-        }
+        smtp::Banner::PROBE => read::<smtp::Banner>(observation).map(|w| {
+            format!("banner of {} after {} ms: {}", place(observation), w.exchange.wait_ms(), w.exchange.in_words())
+        }),
+        smtp::Ehlo::PROBE
+        | smtp::Helo::PROBE
+        | smtp::Starttls::PROBE
+        | smtp::Mail::PROBE
+        | smtp::Rcpt::PROBE
+        | smtp::Vrfy::PROBE => read::<smtp::Ehlo>(observation).map(|w| {
+            format!(
+                "{} at {} after {} ms: {}",
+                w.exchange.command.as_deref().unwrap_or("reply"),
+                place(observation),
+                w.exchange.wait_ms(),
+                w.exchange.in_words()
+            )
+        }),
         smtp::Auth::PROBE => read::<smtp::Auth>(observation).map(|w| {
             let last = w.exchanges.last().map_or_else(|| w.failed.clone().unwrap_or_default(), |e| e.in_words());
             format!("AUTH {} as {} at {}: {last}", w.mechanism, w.user, place(observation))
@@ -30,13 +35,23 @@ pub fn describe(observation: &Observation) -> String {
             let last = w.last().map_or_else(String::new, |e| format!("{} after {} ms", e.in_words(), e.wait_ms()));
             format!("test message at {}: {last}", place(observation))
         }),
-        smtp::Injection::PROBE => read::<smtp::Injection>(observation)
-            .map(|w| format!("NOOP sent with STARTTLS to {}: {}", place(observation), w.answered.as_deref().unwrap_or("not answered under TLS"))),
+        smtp::Injection::PROBE => read::<smtp::Injection>(observation).map(|w| {
+            format!(
+                "NOOP sent with STARTTLS to {}: {}",
+                place(observation),
+                w.answered.as_deref().unwrap_or("not answered under TLS")
+            )
+        }),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
-        mailbox::Login::PROBE => read::<mailbox::Login>(observation).map(|w| format!("login as {} at {}: {:?}", w.user, place(observation), w.result)),
+        mailbox::Login::PROBE => read::<mailbox::Login>(observation)
+            .map(|w| format!("login as {} at {}: {:?}", w.user, place(observation), w.result)),
         mailbox::Arrival::PROBE => read::<mailbox::Arrival>(observation).map(|w| match w.arrived {
-            mailbox::Arrived::Found { folder, after_ms, .. } => format!("the test message lay in {folder} after {after_ms} ms"),
-            mailbox::Arrived::Missing { waited_ms, folders } => format!("the test message was in none of {} for {waited_ms} ms", folders.join(", ")),
+            mailbox::Arrived::Found { folder, after_ms, .. } => {
+                format!("the test message lay in {folder} after {after_ms} ms")
+            }
+            mailbox::Arrived::Missing { waited_ms, folders } => {
+                format!("the test message was in none of {} for {waited_ms} ms", folders.join(", "))
+            }
             mailbox::Arrived::Unreadable { error } => {
                 format!("the mailbox cannot be read: {error}")
             }
@@ -105,6 +120,14 @@ fn of_tls(observation: &Observation, wire: tls::TlsWire) -> String {
         tls::Shaken::Stalled { waited_ms } => format!("no answer within {waited_ms} ms"),
         tls::Shaken::PlainText { said } => format!("plain text: {said}"),
     };
-    let leaf = view.leaf().map(|c| format!("; certificate for {}, valid {} to {}, issued by {}", c.names.join(", "), c.not_before, c.not_after, c.issuer));
+    let leaf = view.leaf().map(|c| {
+        format!(
+            "; certificate for {}, valid {} to {}, issued by {}",
+            c.names.join(", "),
+            c.not_before,
+            c.not_after,
+            c.issuer
+        )
+    });
     format!("TLS with {}: {what}{}", place(observation), leaf.unwrap_or_default())
 }

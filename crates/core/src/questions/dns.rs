@@ -348,7 +348,9 @@ impl Dns {
     /// What came of it, in a few words for a person.
     pub fn in_words(&self) -> String {
         match &self.wire.result {
-            DnsResult::Answered { rcode, answers, .. } if rcode == "NOERROR" && answers.is_empty() => "no such record".to_owned(),
+            DnsResult::Answered { rcode, answers, .. } if rcode == "NOERROR" && answers.is_empty() => {
+                "no such record".to_owned()
+            }
             DnsResult::Answered { rcode, .. } => rcode.clone(),
             DnsResult::Truncated { tcp } => format!("truncated, and TCP failed: {tcp}"),
             DnsResult::Silent { waited_ms } => format!("no answer within {waited_ms} ms"),

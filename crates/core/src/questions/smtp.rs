@@ -328,7 +328,11 @@ pub fn greeted(case: &Case, on: &Service, from: &VantageId) -> bool {
 ///
 /// # Errors
 /// Why no EHLO reply is known whole.
-pub fn capabilities<'c>(case: &'c Case, on: &Service, from: &VantageId) -> Result<(Seen<'c, StepView>, &'c Capabilities), Why> {
+pub fn capabilities<'c>(
+    case: &'c Case,
+    on: &Service,
+    from: &VantageId,
+) -> Result<(Seen<'c, StepView>, &'c Capabilities), Why> {
     let at = |channel| {
         let seen = case.ask(&Ehlo { channel }, on, from)?;
         let capabilities = seen.need(|e| e.capabilities.as_ref())?;

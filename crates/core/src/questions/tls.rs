@@ -150,7 +150,9 @@ impl Certificate {
         self.names.iter().any(|held| {
             let held = held.trim_end_matches('.').to_ascii_lowercase();
             match held.strip_prefix("*.") {
-                Some(parent) => name.split_once('.').is_some_and(|(first, rest)| !first.is_empty() && rest == parent && parent.contains('.')),
+                Some(parent) => name
+                    .split_once('.')
+                    .is_some_and(|(first, rest)| !first.is_empty() && rest == parent && parent.contains('.')),
                 None => held == name,
             }
         })
@@ -185,7 +187,9 @@ impl TlsView {
     pub fn verified(&self, now: Timestamp) -> bool {
         let named = |leaf: &Certificate| self.wire.server_name.as_deref().is_some_and(|n| leaf.is_for(n));
         let dated = |c: &Certificate| c.not_before <= now && now <= c.not_after;
-        self.done().is_some() && self.wire.trust == Some(Trust::Anchored) && self.leaf().is_some_and(|leaf| named(leaf) && dated(leaf))
+        self.done().is_some()
+            && self.wire.trust == Some(Trust::Anchored)
+            && self.leaf().is_some_and(|leaf| named(leaf) && dated(leaf))
     }
 }
 
@@ -196,7 +200,12 @@ impl Question for Handshake {
     type View = TlsView;
 
     fn read(wire: TlsWire) -> Option<TlsView> {
-        let chain = wire.chain.iter().filter_map(|der| STANDARD.decode(der).ok()).filter_map(|der| Certificate::of(&der)).collect();
+        let chain = wire
+            .chain
+            .iter()
+            .filter_map(|der| STANDARD.decode(der).ok())
+            .filter_map(|der| Certificate::of(&der))
+            .collect();
         Some(TlsView { wire, chain })
     }
 

@@ -35,7 +35,8 @@ pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
 fn finding(case: &Case, judged: &Judged) -> Finding {
     let Judged { id, finding, confidence, effective, explained_by, explains, unexplained_ms } = judged;
     let entry = catalogue::entry(finding.code);
-    let known = finding.subjects.iter().filter_map(Service::of).find_map(|service| software(case, service)).map(|r| r.software);
+    let known =
+        finding.subjects.iter().filter_map(Service::of).find_map(|service| software(case, service)).map(|r| r.software);
     let mut subjects = finding.subjects.iter().cloned();
     Finding {
         id: id.clone(),
@@ -128,7 +129,10 @@ fn servers(case: &Case) -> Vec<Server> {
         let Some(service) = Service::of(&seen.observation().subject) else {
             continue;
         };
-        if !seen.role.speaks_smtp() || seen.open().is_none() || out.iter().any(|s| s.subject == seen.observation().subject) {
+        if !seen.role.speaks_smtp()
+            || seen.open().is_none()
+            || out.iter().any(|s| s.subject == seen.observation().subject)
+        {
             continue;
         }
         let known = software(case, service);

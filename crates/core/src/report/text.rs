@@ -70,7 +70,9 @@ impl Style {
 pub fn harmless(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let shown = c != '\n' && (c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+            let shown = c != '\n'
+                && (c.is_control()
+                    || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
             let text = if shown { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() };
             text.chars().collect::<Vec<_>>()
         })
@@ -87,7 +89,8 @@ pub fn render(report: &Report, style: Style) -> String {
     let coloured = wrapped.replacen(&report.verdict.name().to_uppercase(), &style.verdict(report.verdict), 1);
     out.push_str(&coloured);
     out.push('\n');
-    let (serious, advice): (Vec<&Finding>, Vec<&Finding>) = report.diagnosis.iter().partition(|f| f.effective_severity > Severity::Advice);
+    let (serious, advice): (Vec<&Finding>, Vec<&Finding>) =
+        report.diagnosis.iter().partition(|f| f.effective_severity > Severity::Advice);
     for (place, finding) in serious.iter().enumerate() {
         root(&mut out, report, finding, place + 1, style, width);
     }
@@ -112,7 +115,12 @@ pub fn render(report: &Report, style: Style) -> String {
     }
     let from: Vec<String> = report.vantages.iter().map(|v| v.name.clone()).collect();
     let seconds = report.duration_ms as f64 / 1000.0;
-    let line = format!("Looked from {} in {seconds:.1} s: {} observations, {} checks.", from.join(", "), report.observations.len(), report.checks.len());
+    let line = format!(
+        "Looked from {} in {seconds:.1} s: {} observations, {} checks.",
+        from.join(", "),
+        report.observations.len(),
+        report.checks.len()
+    );
     let _ = writeln!(out, "\n{}", style.dim(&harmless(&line)));
     out
 }
@@ -160,7 +168,8 @@ fn root(out: &mut String, report: &Report, finding: &Finding, number: usize, sty
         }
     }
     if let Some(left) = finding.unexplained_ms.filter(|ms| *ms > 0 && finding.explained_by.is_empty()) {
-        let _ = writeln!(out, "     {} {left} ms of the wait are not explained by anything that was seen", style.bullet());
+        let _ =
+            writeln!(out, "     {} {left} ms of the wait are not explained by anything that was seen", style.bullet());
     }
     let _ = writeln!(out, "   {}", style.bold("Remedy"));
     out.push_str(&wrap(&harmless(&finding.remedy.summary), width, "     ", "     "));
@@ -181,7 +190,13 @@ fn capital(word: &str) -> String {
 
 fn proof(observation: &Observation, style: Style) -> String {
     let from = if observation.vantage.0 == "local" { String::new() } else { format!(" from {}", observation.vantage) };
-    format!("{} {} at {} ms{from}: {}", style.bullet(), observation.id, observation.at_ms, harmless(&describe(observation)))
+    format!(
+        "{} {} at {} ms{from}: {}",
+        style.bullet(),
+        observation.id,
+        observation.at_ms,
+        harmless(&describe(observation))
+    )
 }
 
 fn exchangers(out: &mut String, report: &Report, style: Style) {
@@ -192,14 +207,22 @@ fn exchangers(out: &mut String, report: &Report, style: Style) {
     let mut rows: BTreeMap<(Option<u16>, String, String), Vec<String>> = BTreeMap::new();
     for line in &report.mx {
         let addresses: Vec<String> = line.addresses.iter().map(ToString::to_string).collect();
-        let who = if line.vantage == "local" { line.resolver.clone() } else { format!("{} from {}", line.resolver, line.vantage) };
+        let who = if line.vantage == "local" {
+            line.resolver.clone()
+        } else {
+            format!("{} from {}", line.resolver, line.vantage)
+        };
         rows.entry((line.preference, line.host.clone(), addresses.join(" "))).or_default().push(who);
     }
     for ((preference, host, addresses), resolvers) in rows {
         let preference = preference.map_or_else(|| "-".to_owned(), |p| p.to_string());
         let host = if host.is_empty() { ".".to_owned() } else { harmless(&host) };
         let addresses = if addresses.is_empty() { "no address".to_owned() } else { addresses };
-        let _ = writeln!(out, "  {preference:>5}  {host:<32}  {addresses}  {}", style.dim(&format!("seen by {}", resolvers.join(", "))));
+        let _ = writeln!(
+            out,
+            "  {preference:>5}  {host:<32}  {addresses}  {}",
+            style.dim(&format!("seen by {}", resolvers.join(", ")))
+        );
     }
 }
 
@@ -235,7 +258,12 @@ fn unknown(out: &mut String, report: &Report, style: Style, width: usize) {
     for (why, codes) in reasons {
         let more = if codes.len() > 5 { format!(" and {} more", codes.len() - 5) } else { String::new() };
         let some: Vec<String> = codes.into_iter().take(5).collect();
-        out.push_str(&wrap(&format!("{} {}: {}{more}", style.bullet(), harmless(&why), some.join(", ")), width, "  ", "    "));
+        out.push_str(&wrap(
+            &format!("{} {}: {}{more}", style.bullet(), harmless(&why), some.join(", ")),
+            width,
+            "  ",
+            "    ",
+        ));
     }
 }
 

@@ -28,7 +28,14 @@ const MAX_RECORDS: usize = 512;
 
 impl Vantage {
     /// Asks a server for the records of a name, within `limit`.
-    pub async fn lookup(&self, server: SocketAddr, name: &str, rtype: RecordType, recursion: bool, limit: Duration) -> DnsWire {
+    pub async fn lookup(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        rtype: RecordType,
+        recursion: bool,
+        limit: Duration,
+    ) -> DnsWire {
         let began = Instant::now();
         let mut attempts = Vec::new();
         let Some(question) = Question::new(name, rtype, recursion) else {
@@ -37,7 +44,10 @@ impl Vantage {
         };
         let result = match self.way {
             Way::Direct { bind } => match ask_udp(server, bind, &question, limit, began, &mut attempts).await {
-                Err(Retry::OverTcp) => self.ask_tcp(server, &question, limit, began, &mut attempts).await.unwrap_or_else(|tcp| DnsResult::Truncated { tcp }),
+                Err(Retry::OverTcp) => self
+                    .ask_tcp(server, &question, limit, began, &mut attempts)
+                    .await
+                    .unwrap_or_else(|tcp| DnsResult::Truncated { tcp }),
                 Err(Retry::GivenUp(result)) | Ok(result) => result,
             },
             Way::Socks5 { .. } => match self.ask_tcp(server, &question, limit, began, &mut attempts).await {
@@ -82,7 +92,12 @@ impl Vantage {
             Ok(_) => "answer".to_owned(),
             Err(error) => error.clone(),
         };
-        attempts.push(Attempt { transport: Transport::Tcp, at_ms: millis(at), took_ms: millis(began.elapsed() - at), end });
+        attempts.push(Attempt {
+            transport: Transport::Tcp,
+            at_ms: millis(at),
+            took_ms: millis(began.elapsed() - at),
+            end,
+        });
         Ok(match question.read(&outcome?) {
             Ok(message) => answered(&message),
             Err(flaw) => DnsResult::Garbage { flaw },
@@ -169,9 +184,12 @@ async fn ask_udp(
             match received {
                 Err(_) => break,
                 Ok(Err(e)) => {
-                    attempt.end = if e.kind() == std::io::ErrorKind::ConnectionRefused { "refused" } else { "unreachable" }.to_owned();
+                    attempt.end =
+                        if e.kind() == std::io::ErrorKind::ConnectionRefused { "refused" } else { "unreachable" }
+                            .to_owned();
                     error = Some(e);
-                    tokio::time::sleep_until((start + until).min(start + began.elapsed() + Duration::from_millis(200))).await;
+                    tokio::time::sleep_until((start + until).min(start + began.elapsed() + Duration::from_millis(200)))
+                        .await;
                     break;
                 }
                 Ok(Ok(length)) => match question.read(buffer.get(..length).unwrap_or_default()) {
@@ -220,7 +238,10 @@ fn extended_errors(edns: &Edns) -> Vec<ExtendedError> {
         .filter_map(|(code, option)| match (u16::from(*code), option) {
             (15, EdnsOption::Unknown(_, data)) => {
                 let (code, text) = data.split_at_checked(2)?;
-                Some(ExtendedError { code: u16::from_be_bytes(code.try_into().ok()?), text: maildoctor_wire::octets::escape(text) })
+                Some(ExtendedError {
+                    code: u16::from_be_bytes(code.try_into().ok()?),
+                    text: maildoctor_wire::octets::escape(text),
+                })
             }
             _ => None,
         })
@@ -267,7 +288,9 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
         RData::PTR(p) => Data::Ptr { host: text(&p.0) },
         RData::SOA(soa) => Data::Soa { primary: text(&soa.mname), serial: soa.serial, minimum: soa.minimum },
         RData::TXT(txt) => Data::Txt { text: maildoctor_wire::octets::escape(&txt.txt_data.concat()) },
-        RData::SRV(srv) => Data::Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target: text(&srv.target) },
+        RData::SRV(srv) => {
+            Data::Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target: text(&srv.target) }
+        }
         RData::TLSA(tlsa) => Data::Tlsa {
             usage: u8::from(tlsa.cert_usage),
             selector: u8::from(tlsa.selector),

@@ -105,7 +105,9 @@ fn why_not(error: &io::Error, to: SocketAddr) -> Opened {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Opened::Reset,
         io::ErrorKind::HostUnreachable => Opened::Unreachable { what: "host".to_owned() },
         io::ErrorKind::NetworkUnreachable if has_route(to) => Opened::Unreachable { what: "network".to_owned() },
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Opened::NoRouteHere { error: error.to_string() },
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+            Opened::NoRouteHere { error: error.to_string() }
+        }
         io::ErrorKind::PermissionDenied => Opened::Unreachable { what: "prohibited".to_owned() },
         _ => Opened::Failed { error: error.to_string() },
     }
@@ -124,7 +126,9 @@ fn has_route(to: SocketAddr) -> bool {
 
 async fn through_socks(proxy: &str, to: SocketAddr) -> Opening {
     use tokio_socks::Error;
-    let stream = TcpStream::connect(proxy).await.map_err(|e| Opened::Failed { error: format!("the proxy {proxy} cannot be reached: {e}") })?;
+    let stream = TcpStream::connect(proxy)
+        .await
+        .map_err(|e| Opened::Failed { error: format!("the proxy {proxy} cannot be reached: {e}") })?;
     let _ = stream.set_nodelay(true);
     let socks = tokio_socks::tcp::Socks5Stream::connect_with_socket(stream, to).await.map_err(|e| match e {
         Error::ConnectionRefused => Opened::Refused,

@@ -151,12 +151,20 @@ impl Session<'_> {
         if lookups.reverse {
             let began = std::time::Instant::now();
             let _ = self.site.stub.ask(&rdns::ptr_name(ip), hickory_proto::rr::RecordType::PTR).await;
-            let _ = self.site.events.send(format!("{} looked up the name of {ip} in {} ms", self.behaviour.host, began.elapsed().as_millis()));
+            let _ = self.site.events.send(format!(
+                "{} looked up the name of {ip} in {} ms",
+                self.behaviour.host,
+                began.elapsed().as_millis()
+            ));
         }
         for zone in &lookups.blacklists {
             let began = std::time::Instant::now();
             let answer = self.site.stub.addresses(&dnsbl::query_name(ip, zone)).await.unwrap_or_default();
-            let _ = self.site.events.send(format!("{} asked {zone} for {ip} in {} ms", self.behaviour.host, began.elapsed().as_millis()));
+            let _ = self.site.events.send(format!(
+                "{} asked {zone} for {ip} in {} ms",
+                self.behaviour.host,
+                began.elapsed().as_millis()
+            ));
             if answer.iter().any(|a| matches!(dnsbl::meaning(*a), dnsbl::Meaning::Listed | dnsbl::Meaning::Policy)) {
                 self.listed = Some(zone.clone());
             }
@@ -199,7 +207,12 @@ impl Session<'_> {
             }
         }
         self.stream.flush().await.ok()?;
-        let _ = self.site.events.send(format!("{} {} {on} {argument} -> {}", self.behaviour.host, self.client, reply.lines().next().unwrap_or_default()));
+        let _ = self.site.events.send(format!(
+            "{} {} {on} {argument} -> {}",
+            self.behaviour.host,
+            self.client,
+            reply.lines().next().unwrap_or_default()
+        ));
         if reply.starts_with('4') || reply.starts_with('5') {
             self.errors += 1;
             if self.errors >= MAX_ERRORS {
@@ -307,7 +320,11 @@ impl Session<'_> {
         let mechanism = mechanism.to_ascii_uppercase();
         let known = self.behaviour.mechanisms.iter().any(|m| *m == mechanism);
         if !known || (!self.tls && !self.behaviour.auth_before_tls) {
-            let usual = if self.tls || self.behaviour.tls.is_none() { "504 5.5.4 mechanism not supported" } else { "538 5.7.11 encryption required" };
+            let usual = if self.tls || self.behaviour.tls.is_none() {
+                "504 5.5.4 mechanism not supported"
+            } else {
+                "538 5.7.11 encryption required"
+            };
             self.answer("AUTH", &mechanism, usual).await?;
             return Some(());
         }
@@ -325,13 +342,22 @@ impl Session<'_> {
             _ => {
                 let challenge = format!("<{}.{}@{}>", self.client.port(), std::process::id(), self.behaviour.host);
                 let response = self.ask(&STANDARD.encode(&challenge)).await?;
-                let text = STANDARD.decode(response.trim()).ok().and_then(|o| String::from_utf8(o).ok()).unwrap_or_default();
+                let text =
+                    STANDARD.decode(response.trim()).ok().and_then(|o| String::from_utf8(o).ok()).unwrap_or_default();
                 let (user, digest) = text.rsplit_once(' ').unwrap_or_default();
-                let right = self.site.accounts.get(user).is_some_and(|password| sasl::cram_md5_digest(challenge.as_bytes(), password) == digest);
+                let right = self
+                    .site
+                    .accounts
+                    .get(user)
+                    .is_some_and(|password| sasl::cram_md5_digest(challenge.as_bytes(), password) == digest);
                 right.then(|| user.to_owned())
             }
         };
-        let usual = if user.is_some() { "235 2.7.0 authentication successful" } else { "535 5.7.8 authentication credentials invalid" };
+        let usual = if user.is_some() {
+            "235 2.7.0 authentication successful"
+        } else {
+            "535 5.7.8 authentication credentials invalid"
+        };
         if self.answer("AUTH", &mechanism, usual).await?.starts_with("235") {
             self.user = user;
         }
@@ -361,7 +387,9 @@ impl Session<'_> {
         let usual = match (self.helo.is_some(), path(argument, "FROM")) {
             (false, _) => "503 5.5.1 say EHLO first".to_owned(),
             (_, None) => "501 5.5.4 syntax: MAIL FROM:<address>".to_owned(),
-            (true, Some(_)) if submission && !self.tls && !self.behaviour.lax => "530 5.7.0 Must issue a STARTTLS command first".to_owned(),
+            (true, Some(_)) if submission && !self.tls && !self.behaviour.lax => {
+                "530 5.7.0 Must issue a STARTTLS command first".to_owned()
+            }
             (true, Some(sender)) => {
                 self.sender = Some(sender);
                 self.recipients.clear();

@@ -113,7 +113,9 @@ impl Token {
         }
         let forgiving = GeneralPurpose::new(
             &STANDARD_ALPHABET,
-            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+            GeneralPurposeConfig::new()
+                .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+                .with_decode_allow_trailing_bits(true),
         );
         let octets = forgiving.decode(letters.as_bytes()).map_err(|_| TokenError::NotBase64('='))?;
         let lines = pieces.iter().map(|p| p.trim_end_matches('=').len() * 3 / 4).collect();

@@ -72,13 +72,25 @@ mod tests {
 
     /// What the real perl makes of a double-quoted string.
     fn perl(inside: &str) -> Vec<u8> {
-        let out = Command::new("perl").args(["-e", &format!("print \"{inside}\"")]).output().expect("perl is installed");
+        let out =
+            Command::new("perl").args(["-e", &format!("print \"{inside}\"")]).output().expect("perl is installed");
         out.stdout
     }
 
     #[test]
     fn arrays_are_lost_as_in_perl() {
-        for text in ["anna@example.org", "a@b", "a@", "@x@y.z", "a@example-host.org", "a@1b", "a@ b", "a@b::c.d", "a@.b", "a@{name}x"] {
+        for text in [
+            "anna@example.org",
+            "a@b",
+            "a@",
+            "@x@y.z",
+            "a@example-host.org",
+            "a@1b",
+            "a@ b",
+            "a@b::c.d",
+            "a@.b",
+            "a@{name}x",
+        ] {
             assert_eq!(arrays_lost(text).as_bytes(), perl(text), "{text}");
         }
     }

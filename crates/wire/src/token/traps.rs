@@ -62,12 +62,24 @@ pub fn traps(token: &Token, known: Option<(&str, &SecretString)>) -> Vec<Trap> {
 fn of_the_text(token: &Token) -> Vec<Trap> {
     let mut found = Vec::new();
     if token.flaws.contains(&TextFlaw::BrokenInside) {
-        found.push(trap("auth-token-line-wrapped", Certainty::Proven, "the base64 text is broken into several lines, and a server reads only the first"));
+        found.push(trap(
+            "auth-token-line-wrapped",
+            Certainty::Proven,
+            "the base64 text is broken into several lines, and a server reads only the first",
+        ));
     }
     if token.flaws.contains(&TextFlaw::UrlAlphabet) {
-        found.push(trap("auth-token-encoding", Certainty::Proven, "the text uses - or _, the base64 alphabet of URLs; SASL wants + and /"));
+        found.push(trap(
+            "auth-token-encoding",
+            Certainty::Proven,
+            "the text uses - or _, the base64 alphabet of URLs; SASL wants + and /",
+        ));
     } else if token.flaws.iter().any(|f| matches!(f, TextFlaw::Padding | TextFlaw::LooseBits)) {
-        found.push(trap("auth-token-encoding", Certainty::Proven, "the = signs at the end are not as base64 wants them, so characters were lost or added"));
+        found.push(trap(
+            "auth-token-encoding",
+            Certainty::Proven,
+            "the = signs at the end are not as base64 wants them, so characters were lost or added",
+        ));
     }
     found
 }
@@ -83,7 +95,8 @@ fn made_again(token: &Token, user: &str, password: &SecretString) -> Option<Vec<
     if token.is_for(user, password) {
         return None;
     }
-    let mut fitting: Vec<Making> = makings(user, password.expose_secret()).into_iter().filter(|m| m.octets == token.octets).collect();
+    let mut fitting: Vec<Making> =
+        makings(user, password.expose_secret()).into_iter().filter(|m| m.octets == token.octets).collect();
     fitting.sort_by_key(|making| making.codes.len());
     let best = fitting.into_iter().next()?;
     Some(best.codes.into_iter().map(|code| trap(code, Certainty::Proven, proven_words(code))).collect())
@@ -142,10 +155,16 @@ fn makings(user: &str, password: &str) -> Vec<Making> {
 
 fn proven_words(code: &str) -> &'static str {
     match code {
-        "auth-token-at-lost" => "an @ and the word behind it are gone: perl took them for an array inside double quotes",
-        "auth-token-dollar-eaten" => "a $ and the word behind it are gone: perl took them for a variable inside double quotes",
+        "auth-token-at-lost" => {
+            "an @ and the word behind it are gone: perl took them for an array inside double quotes"
+        }
+        "auth-token-dollar-eaten" => {
+            "a $ and the word behind it are gone: perl took them for a variable inside double quotes"
+        }
         "auth-token-octal-eaten" => "a digit behind \\0 was read as part of an octal number, so the separator is gone",
-        "auth-token-no-leading-nul" => "the NUL before the user name is missing, so the server takes the user name for another identity",
+        "auth-token-no-leading-nul" => {
+            "the NUL before the user name is missing, so the server takes the user name for another identity"
+        }
         "auth-token-trailing-newline" => "the password ends in a line break that does not belong to it",
         _ => "the token ends at the encoder's 76-column line break, so the end of the password is missing",
     }
@@ -161,7 +180,10 @@ fn of_the_shape(token: &Token) -> Vec<Trap> {
         (2.., false) => found.push(trap(
             "auth-token-authzid",
             Certainty::Proven,
-            format!("an authorization identity, {}, stands before the first NUL: the token asks to act as that user", token.authzid().unwrap_or_default()),
+            format!(
+                "an authorization identity, {}, stands before the first NUL: the token asks to act as that user",
+                token.authzid().unwrap_or_default()
+            ),
         )),
         (2.., true) => {
             let user = token.user().unwrap_or_default();
@@ -169,7 +191,9 @@ fn of_the_shape(token: &Token) -> Vec<Trap> {
                 found.push(trap(
                     "auth-token-at-lost",
                     Certainty::Likely,
-                    format!("the user name {user} has a dot and no @, as perl leaves an address written in double quotes"),
+                    format!(
+                        "the user name {user} has a dot and no @, as perl leaves an address written in double quotes"
+                    ),
                 ));
             }
         }
@@ -187,14 +211,21 @@ fn of_the_shape(token: &Token) -> Vec<Trap> {
     }
     let whole_lines = !octets.is_empty() && octets.len().is_multiple_of(WRAPPED_LINE);
     if whole_lines && token.lines.len() == 1 {
-        let says = format!("the token holds exactly {} octets, full base64 lines of 76 characters: its end may be cut off", octets.len());
+        let says = format!(
+            "the token holds exactly {} octets, full base64 lines of 76 characters: its end may be cut off",
+            octets.len()
+        );
         found.push(trap("auth-token-line-wrapped", Certainty::Possible, says));
     }
     found
 }
 
 fn octal() -> Trap {
-    trap("auth-token-octal-eaten", Certainty::Likely, "a control character or ? stands where a NUL should separate: a digit behind \\0 was read as octal")
+    trap(
+        "auth-token-octal-eaten",
+        Certainty::Likely,
+        "a control character or ? stands where a NUL should separate: a digit behind \\0 was read as octal",
+    )
 }
 
 #[cfg(test)]
@@ -245,7 +276,10 @@ mod tests {
         assert_eq!(proven(b"\0anna@example.org\x0ageheim", "12geheim"), ["auth-token-octal-eaten"]);
         assert_eq!(proven(b"\0anna@example.org\0ge", "ge$heim"), ["auth-token-dollar-eaten"]);
         assert_eq!(proven(b"\0anna@example.org\0geheim\r\n", "geheim"), ["auth-token-trailing-newline"]);
-        assert_eq!(proven(b"anna.org\0geheim\n", "geheim"), ["auth-token-at-lost", "auth-token-no-leading-nul", "auth-token-trailing-newline"]);
+        assert_eq!(
+            proven(b"anna.org\0geheim\n", "geheim"),
+            ["auth-token-at-lost", "auth-token-no-leading-nul", "auth-token-trailing-newline"]
+        );
         let long = "x".repeat(60);
         let cut = [b"\0anna@example.org\0".as_slice(), long.as_bytes()].concat();
         assert_eq!(proven(&cut[..57], &long), ["auth-token-line-wrapped"]);

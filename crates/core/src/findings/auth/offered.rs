@@ -28,7 +28,11 @@ fn not_offered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if capabilities.mechanisms().is_empty() {
         found
             .is(Key::Named("no AUTH".to_owned()))
-            .says(format!("{} port {} offers no AUTH, so no user can send by it", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} offers no AUTH, so no user can send by it",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .witnessed(seen.id())
@@ -48,7 +52,10 @@ fn only_after_tls(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if before.mechanisms().is_empty() && !after.mechanisms().is_empty() {
         found
             .is(Key::Named("AUTH after TLS".to_owned()))
-            .says(format!("{} offers AUTH only under TLS, which is right, and why telnet does not see it", called(at.case, &at.on, &at.from)))
+            .says(format!(
+                "{} offers AUTH only under TLS, which is right, and why telnet does not see it",
+                called(at.case, &at.on, &at.from)
+            ))
             .detail("mechanisms", after.mechanisms().join(" "))
             .witnessed(plain.id())
             .witnessed(under_tls.id());
@@ -63,7 +70,11 @@ fn plain_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if !mechanisms.is_empty() && !mechanisms.contains(&"PLAIN") {
         found
             .is(Key::Named("no PLAIN".to_owned()))
-            .says(format!("{} offers AUTH {} and not PLAIN, which shuts out many clients", called(at.case, &at.on, &at.from), mechanisms.join(" ")))
+            .says(format!(
+                "{} offers AUTH {} and not PLAIN, which shuts out many clients",
+                called(at.case, &at.on, &at.from),
+                mechanisms.join(" ")
+            ))
             .detail("mechanisms", mechanisms.join(" "))
             .witnessed(seen.id());
     }
@@ -76,7 +87,10 @@ fn legacy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if capabilities.auth_in_old_form_only() {
         found
             .is(Key::Named("AUTH=".to_owned()))
-            .says(format!("{} announces AUTH only in the old form with an equals sign", called(at.case, &at.on, &at.from)))
+            .says(format!(
+                "{} announces AUTH only in the old form with an equals sign",
+                called(at.case, &at.on, &at.from)
+            ))
             .detail("mechanisms", capabilities.mechanisms().join(" "))
             .witnessed(seen.id());
     }
@@ -89,7 +103,11 @@ fn required_for_mx(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if matches!(rcpt.meaning, Some(Meaning::AuthRequired)) {
         found
             .is(Key::Named("AUTH at the exchanger".to_owned()))
-            .says(format!("{} wants AUTH of everybody who brings mail: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} wants AUTH of everybody who brings mail: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .witnessed(rcpt.id());

@@ -11,7 +11,14 @@ use crate::questions::smtp::{Auth, AuthWire, Credentials};
 use crate::questions::tcp::Role;
 use crate::subject::{Account, Service};
 
-const CODES: &[&str] = &["auth-rejected", "auth-backend-down", "auth-needs-tls", "auth-mechanism-broken", "auth-oauth-required", "auth-banned"];
+const CODES: &[&str] = &[
+    "auth-rejected",
+    "auth-backend-down",
+    "auth-needs-tls",
+    "auth-mechanism-broken",
+    "auth-oauth-required",
+    "auth-banned",
+];
 
 pub(super) const RULES: &[Rule] = &[Rule::service(CODES, &[Role::Smtp, Role::Submission, Role::Smtps], tried)];
 
@@ -43,25 +50,43 @@ fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>,
     let server = called(at.case, &at.on, &at.from);
     let quoted = reply.quoted();
     let other_works = second.filter(|s| s.accepted().is_some());
-    let cut = second.filter(|s| s.exchanges.last().is_some_and(|e| matches!(e.end, End::Closed | End::Reset)) || s.reply().is_some_and(|r| r.code == 421));
+    let cut = second.filter(|s| {
+        s.exchanges.last().is_some_and(|e| matches!(e.end, End::Closed | End::Reset))
+            || s.reply().is_some_and(|r| r.code == 421)
+    });
     let (code, says) = if let Some(works) = other_works {
         (
             "auth-mechanism-broken",
-            format!("{server} offers AUTH {} and refuses it (\"{quoted}\"), while {} with the same password works", seen.mechanism, works.mechanism),
+            format!(
+                "{server} offers AUTH {} and refuses it (\"{quoted}\"), while {} with the same password works",
+                seen.mechanism, works.mechanism
+            ),
         )
     } else if let Some(cut) = cut {
         let how = cut.exchanges.last().map(|e| e.in_words()).unwrap_or_default();
         ("auth-banned", format!("{server} sends us away after a refused AUTH: {how}"))
     } else {
         match seen.meaning() {
-            Some(Meaning::AuthBackendDown) => ("auth-backend-down", format!("{server} cannot check passwords: \"{quoted}\"")),
-            Some(Meaning::TlsRequired) => ("auth-needs-tls", format!("{server} refuses AUTH because the connection is not encrypted: \"{quoted}\"")),
-            Some(Meaning::OauthRequired) => ("auth-oauth-required", format!("{server} takes no passwords any more: \"{quoted}\"")),
-            Some(Meaning::MechanismUnsupported) => {
-                ("auth-mechanism-broken", format!("{server} offers AUTH {} and does not know it: \"{quoted}\"", seen.mechanism))
+            Some(Meaning::AuthBackendDown) => {
+                ("auth-backend-down", format!("{server} cannot check passwords: \"{quoted}\""))
             }
-            Some(Meaning::RateLimited) => ("auth-banned", format!("{server} puts us off for too many tries: \"{quoted}\"")),
-            _ => ("auth-rejected", format!("{server} refuses the user name and password of {}: \"{quoted}\"", seen.user)),
+            Some(Meaning::TlsRequired) => (
+                "auth-needs-tls",
+                format!("{server} refuses AUTH because the connection is not encrypted: \"{quoted}\""),
+            ),
+            Some(Meaning::OauthRequired) => {
+                ("auth-oauth-required", format!("{server} takes no passwords any more: \"{quoted}\""))
+            }
+            Some(Meaning::MechanismUnsupported) => (
+                "auth-mechanism-broken",
+                format!("{server} offers AUTH {} and does not know it: \"{quoted}\"", seen.mechanism),
+            ),
+            Some(Meaning::RateLimited) => {
+                ("auth-banned", format!("{server} puts us off for too many tries: \"{quoted}\""))
+            }
+            _ => {
+                ("auth-rejected", format!("{server} refuses the user name and password of {}: \"{quoted}\"", seen.user))
+            }
         }
     };
     let finding = found

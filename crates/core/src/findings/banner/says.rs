@@ -71,7 +71,10 @@ fn no_hostname(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let reply = banner.reply().map(|r| r.quoted()).unwrap_or_default();
         found
             .is(Key::Named("banner".to_owned()))
-            .says(format!("the banner of {} does not begin with the server's name: \"{reply}\"", called(at.case, &at.on, &at.from)))
+            .says(format!(
+                "the banner of {} does not begin with the server's name: \"{reply}\"",
+                called(at.case, &at.on, &at.from)
+            ))
             .detail("reply", reply)
             .witnessed(banner.id())
             .owes_step(banner.id());
@@ -87,7 +90,10 @@ fn localhost(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if is_private_name(host) {
         found
             .is(Key::Named(host.clone()))
-            .says(format!("{} calls itself {host}, a name that means nothing outside", called(at.case, &at.on, &at.from)))
+            .says(format!(
+                "{} calls itself {host}, a name that means nothing outside",
+                called(at.case, &at.on, &at.from)
+            ))
             .detail("name", host.as_str())
             .witnessed(banner.id());
     }

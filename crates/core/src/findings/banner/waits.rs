@@ -42,14 +42,20 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     let second = at.ask(&SECOND).ok().filter(|s| s.reply().is_some()).map(|s| s.wire.exchange.wait_ms());
     let again = match second {
-        Some(ms) if ms * 4 < wait => format!("; a second visit was answered after {ms} ms, so the first lookup is kept in a cache"),
+        Some(ms) if ms * 4 < wait => {
+            format!("; a second visit was answered after {ms} ms, so the first lookup is kept in a cache")
+        }
         Some(ms) => format!("; a second visit waited {:.1} s as well", ms as f64 / 1000.0),
         None => String::new(),
     };
     let shape = resolver_shape(wait).map(|text| format!(" ({text})")).unwrap_or_default();
     found
         .is(Key::Named("banner wait".to_owned()))
-        .says(format!("the banner of {} comes after {:.1} s{shape}{again}", called(at.case, &at.on, &at.from), wait as f64 / 1000.0))
+        .says(format!(
+            "the banner of {} comes after {:.1} s{shape}{again}",
+            called(at.case, &at.on, &at.from),
+            wait as f64 / 1000.0
+        ))
         .detail("address", at.on.0.ip().to_string())
         .detail("delay_ms", wait)
         .witnessed(banner.id())
@@ -84,7 +90,11 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let waited = banner.observation().took_ms;
         found
             .is(Key::Named("silent banner".to_owned()))
-            .says(format!("{} takes the connection and says nothing for {:.0} s", called(at.case, &at.on, &at.from), waited as f64 / 1000.0))
+            .says(format!(
+                "{} takes the connection and says nothing for {:.0} s",
+                called(at.case, &at.on, &at.from),
+                waited as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("waited_ms", waited)
             .witnessed(banner.id())
@@ -117,7 +127,12 @@ fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 /// Lays what a list costs us over every banner and RCPT reply that was waited for.
-fn lay_over(at: &At<'_, Zone>, found: &mut Found<'_>, fits: impl Fn(&crate::questions::dns::Dns, u64) -> bool, words: &str) -> Told {
+fn lay_over(
+    at: &At<'_, Zone>,
+    found: &mut Found<'_>,
+    fits: impl Fn(&crate::questions::dns::Dns, u64) -> bool,
+    words: &str,
+) -> Told {
     let own = sources(at.case, &at.from);
     if own.is_empty() {
         return Err(Why::NotPlanned);

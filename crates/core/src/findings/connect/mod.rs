@@ -40,7 +40,11 @@ fn matters(at: &At<'_, Service>, role: Role) -> bool {
     let twin_open = services(at.case, &[Role::Smtp], &at.from, false)
         .into_iter()
         .filter(|s| s.0.is_ipv4() && at.on.0.is_ipv6())
-        .any(|s| host.is_some() && host_of(at.case, &s, &at.from) == host && at.ask_of(&Connect, &s).is_ok_and(|c| c.open().is_some()));
+        .any(|s| {
+            host.is_some()
+                && host_of(at.case, &s, &at.from) == host
+                && at.ask_of(&Connect, &s).is_ok_and(|c| c.open().is_some())
+        });
     !twin_open
 }
 
@@ -79,9 +83,14 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn timed_out(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let others = services(at.case, &[Role::Alive], &at.from, false);
-    let same: Vec<_> = others.iter().filter(|s| s.0.ip() == at.on.0.ip()).filter_map(|s| at.ask_of(&Connect, s).ok()).collect();
+    let same: Vec<_> =
+        others.iter().filter(|s| s.0.ip() == at.on.0.ip()).filter_map(|s| at.ask_of(&Connect, s).ok()).collect();
     let alive = same.iter().any(|c| c.open().is_some() || c.opened == Opened::Refused);
-    let words = if alive { "does not answer, while other ports of the host do: the port is filtered" } else { "does not answer: packets to it vanish" };
+    let words = if alive {
+        "does not answer, while other ports of the host do: the port is filtered"
+    } else {
+        "does not answer: packets to it vanish"
+    };
     failed(at, found, |o| *o == Opened::TimedOut, words)
 }
 
@@ -90,7 +99,12 @@ fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if is_private(at.on.0.ip()) && !at.on.0.ip().is_loopback() {
         return Ok(State::NotApplicable);
     }
-    failed(at, found, |o| matches!(o, Opened::Unreachable { .. }), "cannot be reached: a router says that there is no way")
+    failed(
+        at,
+        found,
+        |o| matches!(o, Opened::Unreachable { .. }),
+        "cannot be reached: a router says that there is no way",
+    )
 }
 
 fn reset(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -106,7 +120,11 @@ fn reset(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if cut {
         found
             .is(group(connect.role))
-            .says(format!("{} port {} takes the connection and cuts it before any banner", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} takes the connection and cuts it before any banner",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("host", connect.host.clone().unwrap_or_else(|| at.on.0.ip().to_string()))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
@@ -144,7 +162,12 @@ fn unresolvable(at: &At<'_, Host>, found: &mut Found<'_>) -> Told {
     let (four, six) = (v4.need(|d| d.definite())?, v6.need(|d| d.definite())?);
     if four.addresses().is_empty() && six.addresses().is_empty() {
         let why = if four.nxdomain { "does not exist" } else { "has neither an A nor an AAAA record" };
-        found.is(at.on.clone()).says(format!("the server's name {} {why}", at.on)).detail("host", at.on.as_str()).witnessed(v4.id()).witnessed(v6.id());
+        found
+            .is(at.on.clone())
+            .says(format!("the server's name {} {why}", at.on))
+            .detail("host", at.on.as_str())
+            .witnessed(v4.id())
+            .witnessed(v6.id());
     }
     found.state()
 }
@@ -164,14 +187,18 @@ fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     let controls = filtered(&[Role::Control]);
     if controls.is_empty() {
         return Err(Why::Skipped(Skip {
-            because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here".to_owned(),
+            because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here"
+                .to_owned(),
             option: "--control-mx gmail-smtp-in.l.google.com".to_owned(),
         }));
     }
     if controls.iter().all(|(shut, _)| *shut) {
         let finding = found
             .is(at.on.clone())
-            .says(format!("connections to port 25 do not get out from here ({}): a server known to be up does not answer either", at.on))
+            .says(format!(
+                "connections to port 25 do not get out from here ({}): a server known to be up does not answer either",
+                at.on
+            ))
             .detail("vantage", at.on.to_string());
         for (_, id) in targets.iter().chain(&controls) {
             finding.proof(*id, Basis::Experiment).claims(*id, Share::Whole, Basis::Experiment);

@@ -13,18 +13,24 @@ use crate::subject::Service;
 
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 
-const CODES: &[&str] = &["data-rejected-content", "data-rejected-size", "mail-loop", "server-storage-full", "server-config-error"];
+const CODES: &[&str] =
+    &["data-rejected-content", "data-rejected-size", "mail-loop", "server-storage-full", "server-config-error"];
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    vec![Rule::service(CODES, ALL, refused), Rule::service(&["data-timeout"], ALL, timeout), Rule::service(&["data-slow"], ALL, slow)]
+    vec![
+        Rule::service(CODES, ALL, refused),
+        Rule::service(&["data-timeout"], ALL, timeout),
+        Rule::service(&["data-slow"], ALL, slow),
+    ]
 }
 
 /// From here on the reply after the final dot is slow, in milliseconds.
 const SLOW_MS: u64 = 30_000;
 
 fn messages<'c>(at: &At<'c, Service>) -> Result<Vec<Seen<'c, MessageWire>>, Why> {
-    let sent: Vec<_> = [Path::Mx, Path::Submission, Path::Outside].into_iter().map(|path| at.ask(&Message { path })).collect();
+    let sent: Vec<_> =
+        [Path::Mx, Path::Submission, Path::Outside].into_iter().map(|path| at.ask(&Message { path })).collect();
     let why = sent.iter().filter_map(|s| s.as_ref().err()).min().cloned();
     let seen: Vec<_> = sent.into_iter().flatten().collect();
     if seen.is_empty() { Err(why.unwrap_or(Why::NotPlanned)) } else { Ok(seen) }
@@ -47,7 +53,11 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         };
         found
             .is_a(code, Key::Named(code.to_owned()))
-            .says(format!("{} refuses the test message after DATA: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} refuses the test message after DATA: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .detail("code", reply.code)
@@ -61,7 +71,11 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let Some(last) = message.view().last().filter(|e| e.phase == Phase::Content && e.end == End::TimedOut) {
             found
                 .is(Key::Named("DATA silence".to_owned()))
-                .says(format!("{} took the test message and said nothing for {:.0} s", called(at.case, &at.on, &at.from), last.wait_ms() as f64 / 1000.0))
+                .says(format!(
+                    "{} took the test message and said nothing for {:.0} s",
+                    called(at.case, &at.on, &at.from),
+                    last.wait_ms() as f64 / 1000.0
+                ))
                 .detail("address", at.on.0.ip().to_string())
                 .detail("waited_ms", last.wait_ms())
                 // RFC 5321 section 4.5.3.2.6 gives a server ten minutes, and we do not wait that long.
@@ -80,7 +94,11 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if last.wait_ms() >= SLOW_MS {
             found
                 .is(Key::Named("DATA wait".to_owned()))
-                .says(format!("{} answers the end of the test message only after {:.0} s", called(at.case, &at.on, &at.from), last.wait_ms() as f64 / 1000.0))
+                .says(format!(
+                    "{} answers the end of the test message only after {:.0} s",
+                    called(at.case, &at.on, &at.from),
+                    last.wait_ms() as f64 / 1000.0
+                ))
                 .detail("address", at.on.0.ip().to_string())
                 .detail("delay_ms", last.wait_ms())
                 .witnessed(message.id());

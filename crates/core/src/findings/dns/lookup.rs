@@ -41,7 +41,11 @@ fn lookup_failed(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         let domain = at.on.as_str();
         found
             .is(at.on.clone())
-            .says(format!("the mail exchangers of {domain} cannot be looked up: {} from {}", own.in_words(), own.wire.server))
+            .says(format!(
+                "the mail exchangers of {domain} cannot be looked up: {} from {}",
+                own.in_words(),
+                own.wire.server
+            ))
             .detail("domain", domain)
             .detail("resolver", own.wire.server.to_string())
             .detail("answer", own.in_words())
@@ -56,7 +60,10 @@ fn unreachable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let asked: Vec<_> = at
         .case
         .every::<Records>()
-        .filter(|s| s.observation().vantage == at.from && s.observation().asked.get("via").and_then(|v| v.as_str()) == Some("own"))
+        .filter(|s| {
+            s.observation().vantage == at.from
+                && s.observation().asked.get("via").and_then(|v| v.as_str()) == Some("own")
+        })
         .collect();
     if !asked.is_empty() && asked.iter().all(|s| s.unanswered()) {
         let finding = found
@@ -84,7 +91,10 @@ fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     at.note(other.id());
     found
         .is(Resolver(own.wire.server))
-        .says(format!("the resolver {} answers {code} for {}, while {} answers it", own.wire.server, at.on, other.wire.server))
+        .says(format!(
+            "the resolver {} answers {code} for {}, while {} answers it",
+            own.wire.server, at.on, other.wire.server
+        ))
         .detail("resolver", own.wire.server.to_string())
         .detail("rcode", code)
         .detail("domain", at.on.as_str())
@@ -102,7 +112,11 @@ fn slow(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     if observation.took_ms >= SLOW_MS {
         found
             .is(at.on.clone())
-            .says(format!("looking up the mail exchangers of {} takes {:.1} s", at.on, observation.took_ms as f64 / 1000.0))
+            .says(format!(
+                "looking up the mail exchangers of {} takes {:.1} s",
+                at.on,
+                observation.took_ms as f64 / 1000.0
+            ))
             .detail("domain", at.on.as_str())
             .detail("delay_ms", observation.took_ms)
             .witnessed(own.id())

@@ -48,7 +48,11 @@ fn null(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let answer = own.need(|d| d.definite())?;
     let mx = answer.mx();
     if !mx.is_empty() && mx.iter().all(|(_, host)| host.is_empty()) {
-        found.is(at.on.clone()).says(format!("{} says by a null MX (0 .) that it takes no mail", at.on)).detail("domain", at.on.as_str()).witnessed(own.id());
+        found
+            .is(at.on.clone())
+            .says(format!("{} says by a null MX (0 .) that it takes no mail", at.on))
+            .detail("domain", at.on.as_str())
+            .witnessed(own.id());
     }
     found.state()
 }
@@ -59,7 +63,10 @@ fn is_ip(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         if host.as_str().parse::<IpAddr>().is_ok() {
             found
                 .is(host.clone())
-                .says(format!("the MX record {preference} of {} holds the address {host} where a name must stand", at.on))
+                .says(format!(
+                    "the MX record {preference} of {} holds the address {host} where a name must stand",
+                    at.on
+                ))
                 .detail("domain", at.on.as_str())
                 .detail("address", host.as_str())
                 .also(host.clone())
@@ -93,7 +100,11 @@ fn single(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             .detail("host", only.as_str())
             .witnessed(own.id());
     } else if hosts.len() > 1 && by_address(at)?.len() == 1 {
-        found.is(at.on.clone()).says(format!("all mail exchangers of {} share one address", at.on)).detail("domain", at.on.as_str()).witnessed(own.id());
+        found
+            .is(at.on.clone())
+            .says(format!("all mail exchangers of {} share one address", at.on))
+            .detail("domain", at.on.as_str())
+            .witnessed(own.id());
     }
     found.state()
 }
@@ -151,7 +162,12 @@ fn split_horizon(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let outside = names(first);
     let finding = found
         .is(at.on.clone())
-        .says(format!("the resolver here sees {} for {}, and the world outside sees {}", list(&here), at.on, list(&outside)))
+        .says(format!(
+            "the resolver here sees {} for {}, and the world outside sees {}",
+            list(&here),
+            at.on,
+            list(&outside)
+        ))
         .detail("domain", at.on.as_str())
         .detail("inside", list(&here))
         .detail("outside", list(&outside))

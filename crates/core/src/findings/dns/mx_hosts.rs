@@ -12,12 +12,17 @@ use crate::questions::dns::{Addresses, RecordType, Via};
 use crate::questions::tcp::Connect;
 use crate::subject::{Addr, Domain, Host};
 
-pub(super) const RULES: &[Rule] =
-    &[Rule::domain(&["mx-unresolvable"], unresolvable), Rule::domain(&["mx-is-cname"], is_cname), Rule::domain(&["mx-private-address"], private_address)];
+pub(super) const RULES: &[Rule] = &[
+    Rule::domain(&["mx-unresolvable"], unresolvable),
+    Rule::domain(&["mx-is-cname"], is_cname),
+    Rule::domain(&["mx-private-address"], private_address),
+];
 
 fn unresolvable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let hosts = exchangers(at)?;
-    let others = |host: &Host| hosts.iter().any(|(_, h)| h != host && !at.case.graph().below::<Addr>(&h.clone().into()).is_empty());
+    let others = |host: &Host| {
+        hosts.iter().any(|(_, h)| h != host && !at.case.graph().below::<Addr>(&h.clone().into()).is_empty())
+    };
     for (preference, host) in hosts.iter().filter(|(_, h)| h.as_str().parse::<IpAddr>().is_err()) {
         let [v4, v6] = match address_answers(at, host) {
             Ok(answers) => answers,
@@ -100,12 +105,15 @@ fn private_address(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             any = true;
             for ip in seen.definite().map(|a| a.addresses()).unwrap_or_default() {
                 // A resolver "out there" that lives in the same closed world is not out there for it.
-                let Some(kind) = world(ip).filter(|kind| *kind == "unroutable" || world(resolver.ip()) != Some(*kind)) else {
+                let Some(kind) = world(ip).filter(|kind| *kind == "unroutable" || world(resolver.ip()) != Some(*kind))
+                else {
                     continue;
                 };
                 let finding = found
                     .is(Addr(ip))
-                    .says(format!("the mail exchanger {host} has the address {ip}, which nobody outside can reach ({kind})"))
+                    .says(format!(
+                        "the mail exchanger {host} has the address {ip}, which nobody outside can reach ({kind})"
+                    ))
                     .detail("host", host.as_str())
                     .detail("address", ip.to_string())
                     .also(Addr(ip))

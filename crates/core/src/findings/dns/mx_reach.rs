@@ -55,7 +55,8 @@ fn primary_down(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         return Ok(State::NotApplicable);
     }
     let down: Option<Vec<Vec<ObsId>>> = primaries.iter().map(|(_, host)| host_shut(at, host)).collect();
-    let alive = backups.iter().any(|(_, host)| ways(at.case, host, &at.from).iter().any(|w| greeted(at.case, w, &at.from)));
+    let alive =
+        backups.iter().any(|(_, host)| ways(at.case, host, &at.from).iter().any(|w| greeted(at.case, w, &at.from)));
     if let (Some(shown), true) = (down, alive) {
         let name = primaries.first().map(|(_, h)| h.to_string()).unwrap_or_default();
         let finding = found
@@ -77,7 +78,10 @@ fn all_down(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     }
     let down: Option<Vec<Vec<ObsId>>> = hosts.iter().map(|(_, host)| host_shut(at, host)).collect();
     if let Some(shown) = down {
-        let finding = found.is(at.on.clone()).says(format!("no mail exchanger of {} can be talked to", at.on)).detail("domain", at.on.as_str());
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("no mail exchanger of {} can be talked to", at.on))
+            .detail("domain", at.on.as_str());
         for id in shown.into_iter().flatten() {
             finding.witnessed(id).owes_step(id);
         }
@@ -111,7 +115,10 @@ fn wrong_host(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         if matches!(meaning, Some(Meaning::RelayDenied | Meaning::DomainUnknown)) {
             found
                 .is(host.clone())
-                .says(format!("the mail exchanger {host} does not know {} (it refuses to relay), while {} takes its mail", at.on, knows.1))
+                .says(format!(
+                    "the mail exchanger {host} does not know {} (it refuses to relay), while {} takes its mail",
+                    at.on, knows.1
+                ))
                 .detail("domain", at.on.as_str())
                 .detail("host", host.as_str())
                 .also(*service)
@@ -128,7 +135,8 @@ fn preference_inverted(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let Some(best) = verdicts.iter().map(|v| v.0).min() else {
         return Ok(State::NotApplicable);
     };
-    let first_defers = verdicts.iter().filter(|v| v.0 == best).all(|v| matches!(v.4, Some(Meaning::Deferred | Meaning::Refused)));
+    let first_defers =
+        verdicts.iter().filter(|v| v.0 == best).all(|v| matches!(v.4, Some(Meaning::Deferred | Meaning::Refused)));
     let takes = verdicts.iter().find(|v| v.0 > best && v.3);
     if let (true, Some(takes), Some(first)) = (first_defers, takes, verdicts.iter().find(|v| v.0 == best)) {
         found
@@ -148,13 +156,18 @@ fn preference_inverted(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 fn ipv6_broken(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     for (_, host) in exchangers(at)? {
         let ways = ways(at.case, &host, &at.from);
-        let open4 = ways.iter().any(|w| w.0.is_ipv4() && at.ask_of(&Connect, w).is_ok_and(|c| c.role == Role::Smtp && c.open().is_some()));
+        let open4 = ways
+            .iter()
+            .any(|w| w.0.is_ipv4() && at.ask_of(&Connect, w).is_ok_and(|c| c.role == Role::Smtp && c.open().is_some()));
         for way in ways.iter().filter(|w| w.0.is_ipv6()) {
             let connect = at.ask_of(&Connect, way)?;
             if open4 && connect.kept_out() {
                 found
                     .is(host.clone())
-                    .says(format!("the mail exchanger {host} answers at its IPv4 address, and not at its IPv6 address {}", way.0.ip()))
+                    .says(format!(
+                        "the mail exchanger {host} answers at its IPv4 address, and not at its IPv6 address {}",
+                        way.0.ip()
+                    ))
                     .detail("host", host.as_str())
                     .detail("address", way.0.ip().to_string())
                     .also(*way)

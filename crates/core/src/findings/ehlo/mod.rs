@@ -46,7 +46,11 @@ fn rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if helo.accepted().is_some() {
         found
             .is(Key::Named("EHLO".to_owned()))
-            .says(format!("{} refuses EHLO (\"{}\") and takes HELO: no TLS, no AUTH, no SIZE", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} refuses EHLO (\"{}\") and takes HELO: no TLS, no AUTH, no SIZE",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .witnessed(ehlo.id())
@@ -69,7 +73,11 @@ pub(super) fn late(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, 
     if wait >= SLOW_MS {
         found
             .is(Key::Named(format!("{command} wait")))
-            .says(format!("{} answers {command} only after {:.1} s", called(at.case, &at.on, &at.from), wait as f64 / 1000.0))
+            .says(format!(
+                "{} answers {command} only after {:.1} s",
+                called(at.case, &at.on, &at.from),
+                wait as f64 / 1000.0
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("delay_ms", wait)
             .witnessed(seen.id())
@@ -96,7 +104,12 @@ fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some((id, reply)) = refusal {
         found
             .is(Key::Named("HELO".to_owned()))
-            .says(format!("{} refuses our name {}: \"{}\"", called(at.case, &at.on, &at.from), ehlo.argument, reply.quoted()))
+            .says(format!(
+                "{} refuses our name {}: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                ehlo.argument,
+                reply.quoted()
+            ))
             .detail("name", ehlo.argument.as_str())
             .detail("reply", reply.quoted())
             .witnessed(id);
@@ -124,7 +137,11 @@ fn pipelining(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let (Some(Meaning::SyncError), Some(reply)) = (seen.meaning, seen.view().reply()) {
             found
                 .is(Key::Named("synchronisation".to_owned()))
-                .says(format!("{} says that the other side talked too early: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+                .says(format!(
+                    "{} says that the other side talked too early: \"{}\"",
+                    called(at.case, &at.on, &at.from),
+                    reply.quoted()
+                ))
                 .detail("reply", reply.quoted())
                 .witnessed(seen.id());
             break;
@@ -135,7 +152,8 @@ fn pipelining(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn malformed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
-    let mut replies: Vec<(ObsId, &Reply)> = banner.view().wire.exchange.reply.iter().map(|r| (banner.id(), r)).collect();
+    let mut replies: Vec<(ObsId, &Reply)> =
+        banner.view().wire.exchange.reply.iter().map(|r| (banner.id(), r)).collect();
     for channel in [Channel::Plain, Channel::Tls] {
         if let Ok(ehlo) = at.ask(&Ehlo { channel }) {
             replies.extend(ehlo.view().exchange.reply.iter().map(|r| (ehlo.id(), r)));
@@ -146,12 +164,17 @@ fn malformed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     for (id, reply) in replies {
         // Octets above 127 are how people outside the USA greet; every client lives with them.
-        let flaws: Vec<&str> = reply.flaws.iter().filter(|f| !matches!(f, Flaw::EightBit)).map(|f| f.in_words()).collect();
+        let flaws: Vec<&str> =
+            reply.flaws.iter().filter(|f| !matches!(f, Flaw::EightBit)).map(|f| f.in_words()).collect();
         let no_reply_at_all = reply.code == 0;
         if !flaws.is_empty() && !no_reply_at_all {
             found
                 .is(Key::Named("malformed".to_owned()))
-                .says(format!("a reply of {} breaks the protocol: {}", called(at.case, &at.on, &at.from), flaws.join(", ")))
+                .says(format!(
+                    "a reply of {} breaks the protocol: {}",
+                    called(at.case, &at.on, &at.from),
+                    flaws.join(", ")
+                ))
                 .detail("flaws", flaws.iter().map(|f| serde_json::Value::from(*f)).collect::<Vec<_>>())
                 .detail("reply", reply.quoted())
                 .witnessed(id);

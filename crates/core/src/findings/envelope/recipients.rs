@@ -141,7 +141,12 @@ fn postmaster(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if reply.class() == 5 && matches!(seen.meaning, Some(Meaning::UnknownRecipient | Meaning::DisabledRecipient)) {
         found
             .is(Key::Named("postmaster".to_owned()))
-            .says(format!("{} refuses {}, the address every domain must have: \"{}\"", called(at.case, &at.on, &at.from), seen.argument, reply.quoted()))
+            .says(format!(
+                "{} refuses {}, the address every domain must have: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                seen.argument,
+                reply.quoted()
+            ))
             .detail("recipient", seen.argument.as_str())
             .detail("reply", reply.quoted())
             .witnessed(seen.id());

@@ -30,12 +30,23 @@ fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let given_taken = mail(at, Sender::Given).map(|m| m.accepted().is_some()).unwrap_or(true);
     let other_reason = matches!(
         null.meaning,
-        Some(Meaning::TlsRequired | Meaning::AuthRequired | Meaning::Blacklisted | Meaning::ClientBlocked | Meaning::HeloRejected | Meaning::SyncError)
+        Some(
+            Meaning::TlsRequired
+                | Meaning::AuthRequired
+                | Meaning::Blacklisted
+                | Meaning::ClientBlocked
+                | Meaning::HeloRejected
+                | Meaning::SyncError
+        )
     );
     if reply.class() == 5 && given_taken && !other_reason {
         found
             .is(Key::Named("null sender".to_owned()))
-            .says(format!("{} refuses the null sender, and with it every bounce: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} refuses the null sender, and with it every bounce: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .witnessed(null.id());
@@ -46,10 +57,20 @@ fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let given = mail(at, Sender::Given)?;
     let reply = given.need(|m| m.reply())?;
-    if reply.class() == 5 && matches!(given.meaning, Some(Meaning::SenderRejected | Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned)) {
+    if reply.class() == 5
+        && matches!(
+            given.meaning,
+            Some(Meaning::SenderRejected | Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned)
+        )
+    {
         found
             .is(Key::Named(given.argument.clone()))
-            .says(format!("{} refuses the sender {}: \"{}\"", called(at.case, &at.on, &at.from), given.argument, reply.quoted()))
+            .says(format!(
+                "{} refuses the sender {}: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                given.argument,
+                reply.quoted()
+            ))
             .detail("sender", given.argument.as_str())
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
@@ -68,11 +89,18 @@ fn vrfy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Vrfy)?;
     let reply = seen.need(|v| v.reply())?;
     let tells = matches!(reply.code, 250 | 251 | 550 | 551 | 553)
-        && !matches!(seen.meaning, Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused));
+        && !matches!(
+            seen.meaning,
+            Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused)
+        );
     if tells {
         found
             .is(Key::Named("VRFY".to_owned()))
-            .says(format!("{} tells by VRFY who has a mailbox: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} tells by VRFY who has a mailbox: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("reply", reply.quoted())
             .witnessed(seen.id());
         return found.state();

@@ -67,7 +67,11 @@ fn strips(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         {
             found
                 .is(Key::Named("strip".to_owned()))
-                .says(format!("{} offers STARTTLS to {from} and not to {}: something on the way takes it out", called(at.case, &at.on, &at.from), at.from))
+                .says(format!(
+                    "{} offers STARTTLS to {from} and not to {}: something on the way takes it out",
+                    called(at.case, &at.on, &at.from),
+                    at.from
+                ))
                 .detail("address", at.on.0.ip().to_string())
                 .witnessed(ehlo.id())
                 .witnessed(other.id())
@@ -99,7 +103,14 @@ fn hijacks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(other) = rest.iter().find(|o| o.1 != here.1 && !o.1.is_empty() && !here.1.is_empty()) {
         found
             .is(at.on)
-            .says(format!("another server answers for {}: {} is greeted by {} and {} by {}", at.on.0.ip(), here.0, here.1, other.0, other.1))
+            .says(format!(
+                "another server answers for {}: {} is greeted by {} and {} by {}",
+                at.on.0.ip(),
+                here.0,
+                here.1,
+                other.0,
+                other.1
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("names", vec![here.1.clone(), other.1.clone()])
             .proof(here.2, Basis::OwnMeasure)

@@ -52,7 +52,11 @@ fn login_failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         LoginResult::Refused { answer } => {
             found
                 .is(Account(login.user.clone()))
-                .says(format!("{} refuses the login of {}: \"{answer}\"", called(at.case, &at.on, &at.from), login.user))
+                .says(format!(
+                    "{} refuses the login of {}: \"{answer}\"",
+                    called(at.case, &at.on, &at.from),
+                    login.user
+                ))
                 .detail("user", login.user.as_str())
                 .detail("reply", answer.as_str())
                 .witnessed(login.id());
@@ -72,7 +76,11 @@ fn cert_problem(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let names = seen.leaf().map(|l| l.names.join(", ")).unwrap_or_default();
         found
             .is(at.on)
-            .says(format!("the certificate of {} port {} does not verify (it is for {names})", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "the certificate of {} port {} does not verify (it is for {names})",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("names", names)
@@ -83,7 +91,8 @@ fn cert_problem(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 fn arrivals<'c>(at: &At<'c, Account>) -> Result<Vec<Seen<'c, ArrivalWire>>, Why> {
-    let all: Vec<_> = [Path::Mx, Path::Submission, Path::Outside].into_iter().map(|path| at.ask(&Arrival { path })).collect();
+    let all: Vec<_> =
+        [Path::Mx, Path::Submission, Path::Outside].into_iter().map(|path| at.ask(&Arrival { path })).collect();
     let why = all.iter().filter_map(|a| a.as_ref().err()).min().cloned();
     let seen: Vec<_> = all.into_iter().flatten().collect();
     if seen.is_empty() { Err(why.unwrap_or(Why::NotPlanned)) } else { Ok(seen) }
@@ -146,7 +155,10 @@ fn late(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
         {
             found
                 .is(at.on.clone())
-                .says(format!("the test message reached the mailbox only {:.0} s after the server took it", *after_ms as f64 / 1000.0))
+                .says(format!(
+                    "the test message reached the mailbox only {:.0} s after the server took it",
+                    *after_ms as f64 / 1000.0
+                ))
                 .detail("delay_ms", *after_ms)
                 .witnessed(arrival.id())
                 .owes_wait(arrival.id(), arrival.observation().span());
@@ -158,7 +170,10 @@ fn late(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
 fn altered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     for arrival in found_ones(at)? {
         if let Arrived::Found { body_kept: false, .. } = &arrival.arrived {
-            found.is(at.on.clone()).says("the text of the test message was changed on the way".to_owned()).witnessed(arrival.id());
+            found
+                .is(at.on.clone())
+                .says("the text of the test message was changed on the way".to_owned())
+                .witnessed(arrival.id());
         }
     }
     found.state()
@@ -180,11 +195,19 @@ fn hop_slow(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
                 let span = arrival.observation().span();
                 found
                     .is(Key::Named(host.clone()))
-                    .says(format!("{host} got the message {} s after {} had it", to - from, earlier.by.as_deref().unwrap_or("the server before")))
+                    .says(format!(
+                        "{host} got the message {} s after {} had it",
+                        to - from,
+                        earlier.by.as_deref().unwrap_or("the server before")
+                    ))
                     .detail("host", host)
                     .detail("delay_ms", (to - from).saturating_mul(1000))
                     .witnessed(arrival.id())
-                    .claims(arrival.id(), Share::Of(Span { from_ms: span.from_ms, to_ms: span.to_ms }), Basis::Witnessed);
+                    .claims(
+                        arrival.id(),
+                        Share::Of(Span { from_ms: span.from_ms, to_ms: span.to_ms }),
+                        Basis::Witnessed,
+                    );
             }
         }
     }

@@ -38,7 +38,12 @@ fn open(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if relay.accepted().is_some() {
         found
             .is(Key::Named("relay".to_owned()))
-            .says(format!("{} takes mail of a stranger for the outside address {}: \"{}\"", called(at.case, &at.on, &at.from), relay.argument, reply.quoted()))
+            .says(format!(
+                "{} takes mail of a stranger for the outside address {}: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                relay.argument,
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("recipient", relay.argument.as_str())
             .detail("reply", reply.quoted())
@@ -65,7 +70,11 @@ fn denied_to_user(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if matches!(relay.meaning, Some(Meaning::RelayDenied)) {
         found
             .is(at.on)
-            .says(format!("{} refuses to relay although the user is authenticated: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} refuses to relay although the user is authenticated: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("recipient", relay.argument.as_str())
             .detail("reply", reply.quoted())
@@ -80,7 +89,11 @@ fn denied_for_own(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if matches!(target.meaning, Some(Meaning::RelayDenied)) && at.case.mail_domain().is_some() && !another_takes(at) {
         found
             .is(Key::Named("own domain".to_owned()))
-            .says(format!("{} does not know the domain whose mail it should take: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} does not know the domain whose mail it should take: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("domain", at.case.mail_domain().map(|d| d.to_string()).unwrap_or_default())
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())

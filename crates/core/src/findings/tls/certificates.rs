@@ -35,7 +35,13 @@ fn shaken<'c>(at: &At<'c, Service>) -> Result<(Seen<'c, TlsView>, &'c Certificat
 }
 
 /// A finding about the certificate: the same one on several services is one fault.
-fn about<'f>(at: &At<'_, Service>, found: &'f mut Found<'_>, seen: &Seen<'_, TlsView>, leaf: &Certificate, says: &str) -> &'f mut Finding {
+fn about<'f>(
+    at: &At<'_, Service>,
+    found: &'f mut Found<'_>,
+    seen: &Seen<'_, TlsView>,
+    leaf: &Certificate,
+    says: &str,
+) -> &'f mut Finding {
     let called = called(at.case, &at.on, &at.from);
     found
         .is(Cert(leaf.fingerprint.clone()))
@@ -62,7 +68,13 @@ fn expires_soon(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     let left = leaf.not_after.duration_since(at.case.now());
     if left > SignedDuration::ZERO && left < SOON {
-        about(at, found, &seen, leaf, &format!("expires in {} days, on {}", left.as_hours() / 24, leaf.not_after.strftime("%-d %B %Y")));
+        about(
+            at,
+            found,
+            &seen,
+            leaf,
+            &format!("expires in {} days, on {}", left.as_hours() / 24, leaf.not_after.strftime("%-d %B %Y")),
+        );
     }
     found.state()
 }
@@ -70,7 +82,13 @@ fn expires_soon(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if leaf.not_before > at.case.now() {
-        about(at, found, &seen, leaf, &format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC")));
+        about(
+            at,
+            found,
+            &seen,
+            leaf,
+            &format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC")),
+        );
     }
     found.state()
 }

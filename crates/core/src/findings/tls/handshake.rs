@@ -29,7 +29,11 @@ fn not_offered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if !capabilities.offers("STARTTLS") {
         found
             .is(Key::Named("STARTTLS".to_owned()))
-            .says(format!("{} port {} does not offer STARTTLS: mail to it travels in the clear", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} does not offer STARTTLS: mail to it travels in the clear",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .witnessed(ehlo.id())
@@ -45,7 +49,11 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if reply.code != 220 {
         found
             .is(Key::Named(reply.quoted()))
-            .says(format!("{} offers STARTTLS and then refuses it: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .says(format!(
+                "{} offers STARTTLS and then refuses it: \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .witnessed(starttls.id());
@@ -59,16 +67,24 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         return Ok(State::Clear);
     };
     let behind = match hello {
-        Some(HelloAnswer::ServerHello { version, cipher }) => format!("; it would shake hands with {version} and {cipher}, which current clients refuse"),
+        Some(HelloAnswer::ServerHello { version, cipher }) => {
+            format!("; it would shake hands with {version} and {cipher}, which current clients refuse")
+        }
         Some(HelloAnswer::Alert { alert }) => {
-            format!("; to a hello that offers everything from SSLv3 on it answers with the alert {alert}, so nobody can shake hands")
+            format!(
+                "; to a hello that offers everything from SSLv3 on it answers with the alert {alert}, so nobody can shake hands"
+            )
         }
         Some(HelloAnswer::NotTls { octets }) => format!("; what it sends is no TLS: \"{octets}\""),
         None => String::new(),
     };
     found
         .is(Key::Named(format!("{error}{behind}")))
-        .says(format!("the TLS handshake with {} port {} fails: {error}{behind}", called(at.case, &at.on, &at.from), at.on.0.port()))
+        .says(format!(
+            "the TLS handshake with {} port {} fails: {error}{behind}",
+            called(at.case, &at.on, &at.from),
+            at.on.0.port()
+        ))
         .detail("address", at.on.0.ip().to_string())
         .detail("port", at.on.0.port())
         .detail("error", error.as_str())
@@ -116,7 +132,8 @@ fn auth_in_the_clear(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let ehlo = at.ask(&Ehlo { channel: Channel::Plain })?;
     let mechanisms = ehlo.need(|e| e.capabilities.as_ref())?.mechanisms();
     // These never send the password itself.
-    let revealing: Vec<&str> = mechanisms.into_iter().filter(|m| matches!(*m, "PLAIN" | "LOGIN" | "XOAUTH2" | "OAUTHBEARER")).collect();
+    let revealing: Vec<&str> =
+        mechanisms.into_iter().filter(|m| matches!(*m, "PLAIN" | "LOGIN" | "XOAUTH2" | "OAUTHBEARER")).collect();
     if !revealing.is_empty() {
         found
             .is(Key::Named("AUTH before TLS".to_owned()))

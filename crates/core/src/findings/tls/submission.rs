@@ -19,7 +19,11 @@ fn closed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if connect.open().is_none() && connect.kept_out() && senders_shut(at.case, &at.on, &at.from) {
         found
             .is(Key::Named("senders".to_owned()))
-            .says(format!("{} port {} does not take connections, and users have no other port to send by", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} does not take connections, and users have no other port to send by",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .witnessed(connect.id())
@@ -33,7 +37,11 @@ fn not_tls(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Shaken::PlainText { said } = &seen.wire.shaken {
         found
             .is(Key::Named("plain 465".to_owned()))
-            .says(format!("{} port {} speaks plain SMTP (\"{said}\") where TLS must come first", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} speaks plain SMTP (\"{said}\") where TLS must come first",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("reply", said.as_str())
@@ -48,7 +56,11 @@ fn not_enforced(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if mail.accepted().is_some() {
         found
             .is(Key::Named("MAIL before TLS".to_owned()))
-            .says(format!("{} port {} takes MAIL FROM without TLS and without AUTH", called(at.case, &at.on, &at.from), at.on.0.port()))
+            .says(format!(
+                "{} port {} takes MAIL FROM without TLS and without AUTH",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .witnessed(mail.id());

@@ -7,7 +7,10 @@ use crate::subject::Service;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    vec![Rule::service(&["vantages-disagree"], &[Role::Smtp, Role::Submission, Role::Smtps], disagree).over_all_vantages()]
+    vec![
+        Rule::service(&["vantages-disagree"], &[Role::Smtp, Role::Submission, Role::Smtps], disagree)
+            .over_all_vantages(),
+    ]
 }
 
 fn disagree(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -23,8 +26,12 @@ fn disagree(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         return Err(Why::Skipped(Skip { because: "only one place was looked from".to_owned(), option: String::new() }));
     }
     if seen.iter().any(|s| s.1) && seen.iter().any(|s| !s.1) {
-        let table: Vec<String> = seen.iter().map(|(from, open, _)| format!("{from}: {}", if *open { "open" } else { "shut" })).collect();
-        let finding = found.is(at.on).says(format!("the places disagree about {}: {}", at.on, table.join(", "))).detail("table", table);
+        let table: Vec<String> =
+            seen.iter().map(|(from, open, _)| format!("{from}: {}", if *open { "open" } else { "shut" })).collect();
+        let finding = found
+            .is(at.on)
+            .says(format!("the places disagree about {}: {}", at.on, table.join(", ")))
+            .detail("table", table);
         for (_, open, id) in &seen {
             finding.witnessed(*id);
             if !open {

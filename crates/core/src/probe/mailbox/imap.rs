@@ -38,7 +38,9 @@ impl fmt::Debug for Limited {
 impl AsyncRead for Limited {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.left == 0 {
-            return Poll::Ready(Err(io::Error::other("the server sends more than a mailbox of test messages can hold")));
+            return Poll::Ready(Err(io::Error::other(
+                "the server sends more than a mailbox of test messages can hold",
+            )));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
@@ -125,7 +127,11 @@ impl Session {
             if opened.is_err() {
                 continue;
             }
-            let hits = self.inner.uid_search(format!("HEADER {} {mark}", super::MARK_HEADER)).await.map_err(|e| clean(&e.to_string()))?;
+            let hits = self
+                .inner
+                .uid_search(format!("HEADER {} {mark}", super::MARK_HEADER))
+                .await
+                .map_err(|e| clean(&e.to_string()))?;
             for uid in hits.into_iter().take(MAX_HITS) {
                 let Some(octets) = self.fetch(uid).await? else {
                     continue;
@@ -157,10 +163,14 @@ impl Session {
 
     async fn fetch(&mut self, uid: u32) -> Result<Option<Vec<u8>>, String> {
         let messages: Vec<_> = {
-            let stream = self.inner.uid_fetch(uid.to_string(), "BODY.PEEK[]").await.map_err(|e| clean(&e.to_string()))?;
+            let stream =
+                self.inner.uid_fetch(uid.to_string(), "BODY.PEEK[]").await.map_err(|e| clean(&e.to_string()))?;
             stream.try_collect().await.map_err(|e| clean(&e.to_string()))?
         };
-        Ok(messages.first().and_then(|m| m.body()).map(|body| body.get(..body.len().min(MAX_MESSAGE_OCTETS)).unwrap_or_default().to_vec()))
+        Ok(messages
+            .first()
+            .and_then(|m| m.body())
+            .map(|body| body.get(..body.len().min(MAX_MESSAGE_OCTETS)).unwrap_or_default().to_vec()))
     }
 
     /// Marks the one message as deleted and expunges it alone where the server can; a plain EXPUNGE would

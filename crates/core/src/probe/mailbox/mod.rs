@@ -51,7 +51,10 @@ pub async fn try_login(context: &Context, server: &Server) -> bool {
     }
     let _step = context.recorder.step(format!("login at {}", server.way.service));
     let (result, times) = context.timed(open(context, server, true)).await;
-    let wire = LoginWire { user: server.login.user.clone(), result: result.as_ref().map_or_else(Clone::clone, |_| LoginResult::In) };
+    let wire = LoginWire {
+        user: server.login.user.clone(),
+        result: result.as_ref().map_or_else(Clone::clone, |_| LoginResult::In),
+    };
     context.record(&LoginQuestion, &on, times, &wire);
     match result {
         Ok(session) => {
@@ -132,7 +135,9 @@ async fn open(context: &Context, server: &Server, writes: bool) -> Result<Sessio
             }
         }
     };
-    let done = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", millis(limit)))));
+    let done = tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", millis(limit)))));
     if matches!(done, Err(LoginResult::Refused { .. })) {
         context.budget.rejected();
     }
@@ -143,12 +148,20 @@ fn allowed(context: &Context, verified: bool) -> Result<(), LoginResult> {
     if verified || context.options.insecure_auth {
         return Ok(());
     }
-    Err(LoginResult::Withheld { because: "a password is not sent without TLS that verifies; --insecure-auth sends it all the same".to_owned() })
+    Err(LoginResult::Withheld {
+        because: "a password is not sent without TLS that verifies; --insecure-auth sends it all the same".to_owned(),
+    })
 }
 
-async fn secure(context: &Context, way: &Way, stream: Box<dyn Stream>, writes: bool) -> Result<(Box<dyn Stream>, bool), LoginResult> {
+async fn secure(
+    context: &Context,
+    way: &Way,
+    stream: Box<dyn Stream>,
+    writes: bool,
+) -> Result<(Box<dyn Stream>, bool), LoginResult> {
     let name = way.host.clone().unwrap_or_else(|| way.service.ip().to_string());
-    let ((wire, secured), times) = context.timed(tls::shake(&context.trusted, stream, Some(&name), context.limit())).await;
+    let ((wire, secured), times) =
+        context.timed(tls::shake(&context.trusted, stream, Some(&name), context.limit())).await;
     if writes {
         context.record(&Handshake, &Service(way.service), times, &wire);
     }
@@ -174,7 +187,10 @@ impl Watch {
                 let login = Login { user: user.clone().unwrap_or(login.user), password: login.password };
                 let port = port.unwrap_or_else(|| context.options.ports.of(*role));
                 let service = SocketAddr::new(*addresses.first()?, port);
-                Some(Watch::Server(Server { way: Way { service, host: Some(host.clone()), role: *role, expected: true }, login }))
+                Some(Watch::Server(Server {
+                    way: Way { service, host: Some(host.clone()), role: *role, expected: true },
+                    login,
+                }))
             }
         }
     }
@@ -216,7 +232,13 @@ fn note(context: &Context, account: &Account, message: &Sent, arrived: Arrived) 
 }
 
 /// One look into all folders for all messages that are still awaited.
-async fn look(context: &Context, watch: &Watch, waiting: &mut Vec<&Sent>, account: &Account, remove: bool) -> Result<Vec<String>, String> {
+async fn look(
+    context: &Context,
+    watch: &Watch,
+    waiting: &mut Vec<&Sent>,
+    account: &Account,
+    remove: bool,
+) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     let folders = match watch {
         Watch::Maildir(path) => {
@@ -253,11 +275,19 @@ fn arrived(context: &Context, message: &Sent, fetched: Fetched) -> Arrived {
     if let Some(parsed) = &parsed {
         for header in parsed.headers().iter().take(200) {
             let name = header.name().to_owned();
-            let raw = fetched.octets.get(header.offset_start() as usize..header.offset_end() as usize).unwrap_or_default();
-            let value = maildoctor_wire::octets::escape(String::from_utf8_lossy(raw).trim().replace(['\r', '\n', '\t'], " ").as_bytes());
+            let raw =
+                fetched.octets.get(header.offset_start() as usize..header.offset_end() as usize).unwrap_or_default();
+            let value = maildoctor_wire::octets::escape(
+                String::from_utf8_lossy(raw).trim().replace(['\r', '\n', '\t'], " ").as_bytes(),
+            );
             match name.to_ascii_lowercase().as_str() {
                 "received" => hops.push(received::parse(&value)),
-                "delivered-to" | "x-original-to" | "return-path" | "x-spam-status" | "x-spam-flag" | "authentication-results" => headers.push((name, value)),
+                "delivered-to"
+                | "x-original-to"
+                | "return-path"
+                | "x-spam-status"
+                | "x-spam-flag"
+                | "authentication-results" => headers.push((name, value)),
                 _ => {}
             }
         }
@@ -278,7 +308,8 @@ fn arrived(context: &Context, message: &Sent, fetched: Fetched) -> Arrived {
 /// The usual names of folders for junk.
 fn is_junk(folder: &str) -> bool {
     let last = folder.rsplit(['.', '/']).next().unwrap_or(folder).to_lowercase();
-    ["junk", "spam", "junk e-mail", "junk email", "bulk", "bulk mail", "quarantine", "unerwünscht", "indésirables"].contains(&last.as_str())
+    ["junk", "spam", "junk e-mail", "junk email", "bulk", "bulk mail", "quarantine", "unerwünscht", "indésirables"]
+        .contains(&last.as_str())
 }
 
 /// Whether octets of a message carry the mark in its header.
