@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<u8> {
     match command {
-        Command::Check(args) => commands::check::run(*args),
+        Command::Check(args) => commands::check::run(&args),
         Command::Diagnose(args) => commands::diagnose::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Catalogue(args) => commands::catalogue::run(&args),

@@ -325,7 +325,7 @@ const FAULTS: &[Fault] = &[
     fault("auth-needs-tls", |s| auth_reply(s, "538 5.7.11 Encryption required for requested authentication mechanism")),
     fault("auth-mechanism-broken", |s| {
         at_senders(s, |sender| {
-            sender.rules.push(Rule::reply("AUTH", "535 5.7.8 mechanism out of order").matching("PLAIN"))
+            sender.rules.push(Rule::reply("AUTH", "535 5.7.8 mechanism out of order").matching("PLAIN"));
         })
     }),
     fault("auth-oauth-required", |s| {
@@ -340,7 +340,7 @@ const FAULTS: &[Fault] = &[
     fault("relay-open", |s| at_mx(s, |mx| mx.relays = true)),
     fault("relay-denied-when-authenticated", |s| {
         at_senders(s, |sender| {
-            sender.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("visitor.example"))
+            sender.rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("visitor.example"));
         })
     }),
     fault("relay-denied-for-own-domain", |s| {
@@ -351,7 +351,7 @@ const FAULTS: &[Fault] = &[
             sender.rules.push(Rule {
                 authenticated: Some(true),
                 ..Rule::reply("MAIL", "553 5.7.1 Sender address rejected: not owned by user anna")
-            })
+            });
         })
     }),
     fault("recipient-unknown", |s| {

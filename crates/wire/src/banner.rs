@@ -34,7 +34,7 @@ fn could_be_host(word: &str) -> bool {
     if word.starts_with('[') && word.ends_with(']') {
         return true;
     }
-    let labels = word.trim_end_matches('.').split('.');
+    let mut labels = word.trim_end_matches('.').split('.');
     let label_ok = |l: &str| {
         !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
@@ -43,7 +43,7 @@ fn could_be_host(word: &str) -> bool {
     !known_word
         && labels.clone().count() > 0
         && labels.clone().all(label_ok)
-        && labels.last().is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
+        && labels.next_back().is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Mostly asterisks: PIX leaves only the characters of `220`, blanks, and now and then a 2 or 0.

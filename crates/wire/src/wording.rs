@@ -294,7 +294,7 @@ fn of_auth(reply: &Reply) -> Meaning {
         // Exim says 435 when its password check cannot be made.
         (454 | 451 | 435, _) => M::AuthBackendDown,
         _ if says("generic failure") || says("connection lost to authentication server") => M::AuthBackendDown,
-        (504 | 500 | 501 | 502 | 503, _) => M::MechanismUnsupported,
+        (500..=504, _) => M::MechanismUnsupported,
         (421, _) => M::RateLimited,
         (535 | 534 | 525 | 526 | 550 | 553 | 554, _) => M::WrongCredentials,
         _ if reply.class() == 4 => M::Deferred,

@@ -145,12 +145,12 @@ pub(crate) struct Args {
 }
 
 /// Runs the command and gives its exit code.
-pub(crate) fn run(args: Args) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let target = Target::parse(&args.target)?;
     if args.format.len() > 1 && args.output.is_none() {
         bail!("several formats need a folder to be written to; add --output DIR");
     }
-    let options = options(&args)?;
+    let options = options(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

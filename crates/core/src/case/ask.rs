@@ -151,6 +151,7 @@ impl fmt::Display for Why {
             Why::Denied(id) => write!(f, "no answer that tells ({id})"),
             Why::Failed(id) => write!(f, "the probe failed ({id})"),
             Why::NotReached => f.write_str("the deadline came first"),
+            Why::Skipped(skip) if skip.option.is_empty() => write!(f, "not looked at: {}", skip.because),
             Why::Skipped(skip) => write!(f, "skipped: {}", skip.because),
             Why::NotPlanned => f.write_str("not asked"),
         }

@@ -56,7 +56,7 @@ fn learn_from(value: &Value, names: &mut Names) {
             for (key, inner) in map {
                 match (key.as_str(), inner) {
                     ("name" | "exchange" | "host" | "target" | "primary" | "server_name", Value::String(name)) => {
-                        names.learn(name)
+                        names.learn(name);
                     }
                     _ => learn_from(inner, names),
                 }

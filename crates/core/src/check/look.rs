@@ -39,11 +39,14 @@ struct Visited {
     preference: Option<u16>,
     offers_auth: bool,
     took_target: bool,
-    source: Option<SocketAddr>,
 }
 
-/// Ways that were visited already: two resolvers may lead to the same one.
-type Known = Mutex<BTreeSet<SocketAddr>>;
+/// What was visited and asked already: two resolvers may lead to the same server.
+#[derive(Default)]
+struct Known {
+    ways: Mutex<BTreeSet<SocketAddr>>,
+    listed: Mutex<BTreeSet<IpAddr>>,
+}
 
 /// Looks at the target. The first vantage is the one that sends, logs in and asks blacklists.
 pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -> Outcome {
@@ -75,9 +78,7 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
         }
     };
     if first {
-        let lists = blacklists(context, &exchange);
-        let account = account_tests(context, &envelope, exchange.clone(), submitted);
-        join(lists, account).await;
+        account_tests(context, &envelope, exchange, submitted).await;
     }
     out
 }
@@ -190,8 +191,11 @@ async fn exchange_host(
     let addresses = dns::addresses(context, &exchanger.host, via).await;
     let port = context.options.ports.of(Role::Smtp);
     let new: Vec<IpAddr> = {
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        addresses.into_iter().filter(|ip| known.len() < MAX_WAYS && known.insert(SocketAddr::new(*ip, port))).collect()
+        let mut visited = known.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses
+            .into_iter()
+            .filter(|ip| visited.len() < MAX_WAYS && visited.insert(SocketAddr::new(*ip, port)))
+            .collect()
     };
     join_all(new.into_iter().map(|ip| async move {
         let way = Way {
@@ -200,7 +204,13 @@ async fn exchange_host(
             role: Role::Smtp,
             expected: true,
         };
-        let (mut visited, ()) = join(exchange_service(context, way, envelope), dns::reverse(context, ip)).await;
+        let service = way.service;
+        let (mut visited, (), ()) = join3(
+            exchange_service(context, way, envelope),
+            dns::reverse(context, ip),
+            blacklists(context, service, known),
+        )
+        .await;
         visited.preference = exchanger.preference;
         visited
     }))
@@ -210,8 +220,7 @@ async fn exchange_host(
 /// One mail exchanger: session and envelope, and what looks behind a slow banner or a dead port.
 async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> Visited {
     let visit = session::first_visit(context, &way).await;
-    let mut visited =
-        Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false, source: visit.source };
+    let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false };
     if !visit.open {
         alive(context, &way).await;
         return visited;
@@ -308,13 +317,7 @@ async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) 
 async fn visit_submission(context: &Context, ways: Vec<Way>) -> Vec<Visited> {
     join_all(ways.into_iter().take(MAX_WAYS).map(|way| async move {
         let visit = session::first_visit(context, &way).await;
-        let mut visited = Visited {
-            way: way.clone(),
-            preference: None,
-            offers_auth: false,
-            took_target: false,
-            source: visit.source,
-        };
+        let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false };
         if let Some(session) = visit.session {
             visited.offers_auth = session.capabilities.as_ref().is_some_and(|c| !c.mechanisms().is_empty());
             session.talk.quit().await;
@@ -350,7 +353,17 @@ async fn one_host(
     };
     let reverse = join_all(addresses.iter().map(|ip| dns::reverse(context, *ip)));
     if role == Role::Smtp {
-        let exchange = join_all(addresses.iter().map(|ip| exchange_service(context, way(*ip, role, port), envelope)));
+        let known = Known::default();
+        let exchange =
+            join_all(
+                addresses.iter().map(|ip| {
+                    let (way, known) = (way(*ip, role, port), &known);
+                    let service = way.service;
+                    async move {
+                        join(exchange_service(context, way, envelope), blacklists(context, service, known)).await.0
+                    }
+                }),
+            );
         let submit = async {
             let wanted = context.options.user.is_some();
             let ways = addresses
@@ -368,18 +381,24 @@ async fn one_host(
     (Vec::new(), submitted)
 }
 
-/// The blacklists that were named, for the servers' addresses and our own.
-async fn blacklists(context: &Context, visited: &[Visited]) {
-    let mut addresses: Vec<IpAddr> =
-        visited.iter().flat_map(|v| [Some(v.way.service.ip()), v.source.map(|s| s.ip())]).flatten().collect();
-    addresses.sort();
-    addresses.dedup();
-    join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &addresses))).await;
-    if context.options.helo.is_none() {
-        return; // looked up for our EHLO name
+/// The blacklists that were named, for a server's address and our own; each address once.
+async fn blacklists(context: &Context, way: SocketAddr, known: &Known) {
+    let source = context.vantage.source_for(way);
+    let new: Vec<IpAddr> = {
+        let mut listed = known.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        [Some(way.ip()), source].into_iter().flatten().filter(|ip| listed.insert(*ip)).collect()
+    };
+    if new.is_empty() {
+        return;
     }
-    let own: BTreeSet<IpAddr> = visited.iter().filter_map(|v| v.source.map(|s| s.ip())).collect();
-    join_all(own.into_iter().map(|ip| dns::reverse(context, ip))).await;
+    let lists = join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &new)));
+    // With a name given for EHLO nobody else looks our own name up, and a slow one may be what is waited for.
+    let own = async {
+        if let Some(ip) = source.filter(|ip| context.options.helo.is_some() && new.contains(ip)) {
+            dns::reverse(context, ip).await;
+        }
+    };
+    join(lists, own).await;
 }
 
 /// AUTH, messages and the mailbox, in the order in which each rests on the one before.

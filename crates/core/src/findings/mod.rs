@@ -115,7 +115,7 @@ impl Rule {
                 Scope::Host(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Addr(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Service(roles, examine) => {
-                    self.over(case, services(case, roles, from, self.overall), from, examine, out)
+                    self.over(case, services(case, roles, from, self.overall), from, examine, out);
                 }
                 Scope::Account(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Resolver(examine) => {

@@ -75,8 +75,6 @@ pub struct Visit {
     pub open: bool,
     /// How long the banner took.
     pub banner: Duration,
-    /// Our own address.
-    pub source: Option<SocketAddr>,
 }
 
 /// Writes down only on the first visit.
@@ -125,13 +123,11 @@ pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Sess
 
 async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let pen = Pen { context, way, writes };
-    let mut out =
-        Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO, source: None };
+    let mut out = Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO };
     let Some(connection) = connect(context, way, writes).await else {
         return out;
     };
     out.open = true;
-    out.source = connection.local;
     let mut talk = Talk::new(connection);
     let mut verified = false;
     let mut channel = Channel::Plain;

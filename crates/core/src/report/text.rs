@@ -150,9 +150,13 @@ fn root(out: &mut String, report: &Report, finding: &Finding, number: usize, sty
     }
     let _ = writeln!(out, "   {}", style.bold("Proof"));
     let shown = finding.evidence.iter().chain(finding.claims.iter().map(|c| &c.observation));
-    let mut ids: Vec<_> = shown.copied().collect();
-    ids.sort();
-    ids.dedup();
+    let mut ids: Vec<_> = Vec::new();
+    // What proves it comes first, then what it claims to explain.
+    for id in shown {
+        if !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
     for id in ids.iter().take(6) {
         if let Some(observation) = report.observations.iter().map(|o| &o.0).find(|o| o.id == *id) {
             out.push_str(&wrap(&proof(observation, style), width, "     ", "       "));
@@ -244,13 +248,14 @@ fn fine(out: &mut String, report: &Report, style: Style, width: usize) {
 fn unknown(out: &mut String, report: &Report, style: Style, width: usize) {
     let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for check in report.checks.iter().filter(|c| c.state == State::Unknown) {
-        let why = check.why.clone().unwrap_or_default();
+        let why = check.why.clone().filter(|w| !w.starts_with("not looked at")).unwrap_or_default();
         let codes = reasons.entry(why).or_default();
         if !codes.contains(&check.code) {
             codes.push(check.code.clone());
         }
     }
-    reasons.remove("not asked");
+    // Nobody misses what was not part of the plan, or what no option would bring.
+    reasons.retain(|why, _| !why.is_empty() && why != "not asked");
     if reasons.is_empty() {
         return;
     }

@@ -65,6 +65,17 @@ impl Vantage {
         }
     }
 
+    /// The source address that a connection would have, where this place decides it itself. Connecting a
+    /// datagram socket sends nothing.
+    pub fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
+        let Way::Direct { bind } = self.way else { return None };
+        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let from = bind.filter(|ip| ip.is_ipv4() == to.is_ipv4()).map_or(any, |ip| SocketAddr::new(ip, 0));
+        let socket = std::net::UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        socket.local_addr().ok().map(|local| local.ip())
+    }
+
     /// Opens a connection within `limit`; waits before that for what politeness allows.
     ///
     /// # Errors

@@ -149,6 +149,7 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
 /// Closes with RST instead of FIN.
 fn reset(stream: TcpStream) {
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    drop(stream);
 }
 
 /// Makes the kernel drop SYNs: a queue of one, filled by connections of our own that nobody accepts.

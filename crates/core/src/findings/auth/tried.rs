@@ -5,10 +5,10 @@ use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::Meaning;
 
 use super::super::ways::called;
-use super::super::{At, Found, Key, Rule, Told};
+use super::super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
 use crate::questions::smtp::{Auth, AuthWire, Credentials};
-use crate::questions::tcp::Role;
+use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Account, Service};
 
 const CODES: &[&str] = &[
@@ -33,10 +33,16 @@ fn tried(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             let second = at.ask(&Auth { with: Credentials::Given, attempt: 2 }).ok();
             judge(at, found, &seen, second);
         }
+        // A mail exchanger need not take users: nothing was tried there, and nothing is missing.
+        Err(_) if token.is_err() && connection(at) == Some(Role::Smtp) => return Ok(State::NotApplicable),
         Err(why) if token.is_err() => return Err(why),
         Err(_) => {}
     }
     found.state()
+}
+
+fn connection(at: &At<'_, Service>) -> Option<Role> {
+    at.ask(&Connect).ok().map(|c| c.role)
 }
 
 fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>, second: Option<Seen<'_, AuthWire>>) {

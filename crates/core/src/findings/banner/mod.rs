@@ -1,7 +1,7 @@
 //! The greeting: when it comes, and what it says.
 
 mod says;
-mod waits;
+pub(super) mod waits;
 
 use super::Rule;
 

@@ -30,6 +30,9 @@ const SLOW_MS: u64 = 5000;
 /// A first line at once and the rest this much later is a pause on purpose.
 const TEASE_MS: u64 = 1500;
 
+/// A reply that came sooner than this waited for nothing that could be laid over it.
+pub(in super::super) const WAITED_MS: u64 = 1500;
+
 /// From here on the answer of a blacklist is slow.
 const LIST_SLOW_MS: u64 = 2000;
 
@@ -163,7 +166,7 @@ fn lay_over(
                 .every::<Rcpt>()
                 .filter(|r| r.observation().subject == service.into() && r.observation().vantage == at.from)
                 .map(|r| (r.id(), r.observation().span()));
-            for (id, wait) in banner.into_iter().chain(rcpts) {
+            for (id, wait) in banner.into_iter().chain(rcpts).filter(|(_, wait)| wait.length_ms() >= WAITED_MS) {
                 let share = Span { from_ms: wait.from_ms, to_ms: wait.from_ms.saturating_add(took) };
                 finding.also(service).claims(id, Share::Of(share), basis);
             }

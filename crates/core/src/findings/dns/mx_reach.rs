@@ -89,8 +89,18 @@ fn all_down(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-/// What each exchanger says to the address under test: preference, service, accepted, meaning, observation.
-fn verdicts(at: &At<'_, Domain>) -> Result<Vec<(u16, Host, Service, bool, Option<Meaning>, ObsId)>, Why> {
+/// What one exchanger says to the address under test.
+struct Said {
+    preference: u16,
+    host: Host,
+    service: Service,
+    accepted: bool,
+    meaning: Option<Meaning>,
+    id: ObsId,
+}
+
+/// What each exchanger says to the address under test.
+fn verdicts(at: &At<'_, Domain>) -> Result<Vec<Said>, Why> {
     let mut out = Vec::new();
     for (preference, host) in exchangers(at)? {
         for way in ways(at.case, &host, &at.from) {
@@ -99,7 +109,15 @@ fn verdicts(at: &At<'_, Domain>) -> Result<Vec<(u16, Host, Service, bool, Option
                 && rcpt.reply().is_some()
             {
                 at.note(rcpt.id());
-                out.push((preference, host.clone(), way, rcpt.accepted().is_some(), rcpt.meaning, rcpt.id()));
+                let accepted = rcpt.accepted().is_some();
+                out.push(Said {
+                    preference,
+                    host: host.clone(),
+                    service: way,
+                    accepted,
+                    meaning: rcpt.meaning,
+                    id: rcpt.id(),
+                });
             }
         }
     }
@@ -108,22 +126,22 @@ fn verdicts(at: &At<'_, Domain>) -> Result<Vec<(u16, Host, Service, bool, Option
 
 fn wrong_host(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let verdicts = verdicts(at)?;
-    let Some(knows) = verdicts.iter().find(|v| v.3) else {
+    let Some(knows) = verdicts.iter().find(|v| v.accepted) else {
         return Ok(State::NotApplicable);
     };
-    for (_, host, service, _, meaning, id) in &verdicts {
+    for Said { host, service, meaning, id, .. } in &verdicts {
         if matches!(meaning, Some(Meaning::RelayDenied | Meaning::DomainUnknown)) {
             found
                 .is(host.clone())
                 .says(format!(
                     "the mail exchanger {host} does not know {} (it refuses to relay), while {} takes its mail",
-                    at.on, knows.1
+                    at.on, knows.host
                 ))
                 .detail("domain", at.on.as_str())
                 .detail("host", host.as_str())
                 .also(*service)
                 .witnessed(*id)
-                .witnessed(knows.5)
+                .witnessed(knows.id)
                 .claims(*id, Share::Whole, Basis::Witnessed);
         }
     }
@@ -132,23 +150,25 @@ fn wrong_host(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 
 fn preference_inverted(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let verdicts = verdicts(at)?;
-    let Some(best) = verdicts.iter().map(|v| v.0).min() else {
+    let Some(best) = verdicts.iter().map(|v| v.preference).min() else {
         return Ok(State::NotApplicable);
     };
-    let first_defers =
-        verdicts.iter().filter(|v| v.0 == best).all(|v| matches!(v.4, Some(Meaning::Deferred | Meaning::Refused)));
-    let takes = verdicts.iter().find(|v| v.0 > best && v.3);
-    if let (true, Some(takes), Some(first)) = (first_defers, takes, verdicts.iter().find(|v| v.0 == best)) {
+    let first_defers = verdicts
+        .iter()
+        .filter(|v| v.preference == best)
+        .all(|v| matches!(v.meaning, Some(Meaning::Deferred | Meaning::Refused)));
+    let takes = verdicts.iter().find(|v| v.preference > best && v.accepted);
+    if let (true, Some(takes), Some(first)) = (first_defers, takes, verdicts.iter().find(|v| v.preference == best)) {
         found
             .is(at.on.clone())
             .says(format!(
                 "{} stands first among the mail exchangers of {} and sends mail away, while {} with the higher number takes it",
-                first.1, at.on, takes.1
+                first.host, at.on, takes.host
             ))
             .detail("domain", at.on.as_str())
-            .detail("host", first.1.as_str())
-            .witnessed(first.5)
-            .witnessed(takes.5);
+            .detail("host", first.host.as_str())
+            .witnessed(first.id)
+            .witnessed(takes.id);
     }
     found.state()
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use maildoctor_wire::rdns::{is_private, looks_generic};
 
+use super::super::banner::waits::WAITED_MS;
 use super::super::ways::sources;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
@@ -131,6 +132,9 @@ fn own_name_slow(at: &At<'_, VantageId>, found: &mut Found<'_>, source: IpAddr, 
     for service in services(at.case, &[Role::Smtp, Role::Submission], &at.from, false) {
         if let Ok(banner) = at.ask_of(&FIRST, &service) {
             let wait = banner.observation().span();
+            if wait.length_ms() < WAITED_MS {
+                continue;
+            }
             let share = Span { from_ms: wait.from_ms, to_ms: wait.from_ms.saturating_add(took) };
             finding.also(service).claims(banner.id(), Share::Of(share), Basis::OwnMeasure);
         }
