@@ -44,6 +44,7 @@ impl Exim {
                 "auth_advertise_hosts",
                 "${if and {{def:tls_in_cipher}{!={$received_port}{25}}} {*}{}}",
             ),
+            ("acl_smtp_mail", "acl_check_mail"),
             ("acl_smtp_rcpt", "acl_check_rcpt"),
             ("never_users", "root"),
             ("disable_ipv6", "true"),
@@ -76,10 +77,10 @@ impl Exim {
         let check = self.password_check.as_ref().unwrap_or(&right);
         let config = format!(
             "{main}domainlist local_domains = {DOMAIN}\n\
-             begin acl\nacl_check_rcpt:\n  accept authenticated = *\n  require message = relay not permitted\n  \
+             begin acl\nacl_check_mail:\n  accept condition = ${{if eq{{$received_port}}{{25}}}}\n  accept authenticated = *\n  deny message = authentication required\nacl_check_rcpt:\n  accept authenticated = *\n  require message = relay not permitted\n  \
              domains = +local_domains\n  require verify = recipient\n  accept\n\
              begin routers\nredirected:\n  driver = redirect\n  domains = +local_domains\n  local_parts = postmaster : abuse\n  \
-             data = {USER}\nmailbox:\n  driver = accept\n  domains = +local_domains\n  local_parts = anna : bert\n  \
+             data = bert@{DOMAIN}\nmailbox:\n  driver = accept\n  domains = +local_domains\n  local_parts = anna : bert\n  \
              transport = maildir\n  cannot_route_message = Unknown user\n\
              begin transports\nmaildir:\n  driver = appendfile\n  directory = {MAIL}/${{local_part_data}}\n  maildir_format\n  \
              user = vmail\n  group = vmail\n  delivery_date_add\n  envelope_to_add\n  return_path_add\n\

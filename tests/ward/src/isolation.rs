@@ -14,7 +14,7 @@ use crate::{
     WardError,
     daemon::{LOGS, output_of, write},
     debian,
-    names::{ADDRESSES, CLIENT_ADDRESS, DOMAIN, MX, RESOLVER},
+    names::{ADDRESSES, CLIENT_ADDRESS, DOMAIN, MX, SERVER_RESOLVER},
     program,
 };
 
@@ -165,7 +165,7 @@ fn lay_out(servers: &Path) -> Result<(), WardError> {
     write("/etc/mailname", format!("{DOMAIN}\n"))?;
     write(
         "/etc/resolv.conf",
-        format!("nameserver {RESOLVER}\noptions timeout:5 attempts:2\n"),
+        format!("nameserver {SERVER_RESOLVER}\noptions timeout:5 attempts:2\n"),
     )
 }
 

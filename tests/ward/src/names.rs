@@ -20,8 +20,10 @@ pub const CLIENT_ADDRESS: &str = "198.18.25.99";
 pub const AUTHORITATIVE: &str = "198.18.25.53";
 /// The authoritative server that the outside sees, where that is another one.
 pub const AUTHORITATIVE_OUTSIDE: &str = "198.18.25.56";
-/// The resolver of the machine.
+/// The resolver that the program is given as its own.
 pub const RESOLVER: &str = "198.18.25.54";
+/// The resolver that the servers ask, whose memory is its own.
+pub const SERVER_RESOLVER: &str = "198.18.25.57";
 /// A resolver "out there".
 pub const FOREIGN_RESOLVER: &str = "198.18.25.55";
 /// Name servers of other people, which a trial may fill with a responder of its own.
@@ -32,12 +34,13 @@ pub const OTHER_ADDRESS: &str = "198.18.25.20";
 pub const OUTSIDE_ADDRESS: &str = "198.18.25.80";
 
 /// Every address the machine answers to.
-pub const ADDRESSES: [&str; 9] = [
+pub const ADDRESSES: [&str; 10] = [
     MX_ADDRESS,
     CLIENT_ADDRESS,
     AUTHORITATIVE,
     AUTHORITATIVE_OUTSIDE,
     RESOLVER,
+    SERVER_RESOLVER,
     FOREIGN_RESOLVER,
     THIRD_PARTY,
     OTHER_ADDRESS,

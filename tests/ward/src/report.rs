@@ -87,6 +87,18 @@ impl Report {
         }
     }
 
+    /// Healthy, with `code` among the advice and nothing worse.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] when it is not said, or something worse is.
+    pub fn advises(&self, code: &str) -> Result<(), WardError> {
+        if self.roots().any(|root| text(root, "code") == code) {
+            self.judges("healthy")
+        } else {
+            self.wrong(&format!("{code} must be among the advice"))
+        }
+    }
+
     /// Whether the check `code` stands in the report with `state` on some subject.
     ///
     /// # Errors

@@ -10,10 +10,9 @@ use crate::{
     name_servers::{nsd, unbound},
     names::{
         AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER,
-        USER,
+        SERVER_RESOLVER, USER,
     },
     program,
-    zones::root_hints,
 };
 
 /// Which mail server receives.
@@ -86,7 +85,6 @@ impl Plan {
         let folder = folder()?;
         for (name, text) in [
             ("root.pem", self.authority.root()),
-            ("root.hints", root_hints()),
             ("password", format!("{PASSWORD}\n")),
             ("wrong-password", "not the password\n".to_owned()),
         ] {
@@ -95,6 +93,7 @@ impl Plan {
         let mut daemons = vec![
             nsd(AUTHORITATIVE, &self.zones)?,
             unbound(RESOLVER, AUTHORITATIVE)?,
+            unbound(SERVER_RESOLVER, AUTHORITATIVE)?,
         ];
         if let Some(outside) = &self.outside {
             daemons.push(nsd(AUTHORITATIVE_OUTSIDE, outside)?);
@@ -125,7 +124,7 @@ pub struct MailSystem {
 }
 
 impl MailSystem {
-    /// Runs `maildoctor check` with `arguments` and what every trial gives: the resolvers, the root, whom to trust.
+    /// Runs `maildoctor check` with `arguments` and what every trial gives: the resolvers, whom to trust.
     ///
     /// # Errors
     /// When the program does not run or its report cannot be read.
@@ -141,8 +140,6 @@ impl MailSystem {
                 "--format",
                 "json",
             ])
-            .arg("--root-hints")
-            .arg(self.file("root.hints"))
             .arg("--ca-file")
             .arg(self.file("root.pem"))
             .output()
@@ -169,7 +166,7 @@ impl MailSystem {
         dovecot::put_message("anna", octets)
     }
 
-    /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`, `root.hints`.
+    /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`.
     #[must_use]
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()

@@ -1,6 +1,6 @@
 //! What the domain name system of a trial says: the root, the domain under test, another domain, and the reverse zone.
 
-use crate::names::{AUTHORITATIVE, CLIENT_ADDRESS, MX, MX_ADDRESS, OUTSIDE_ADDRESS, THIRD_PARTY};
+use crate::names::{CLIENT_ADDRESS, MX, MX_ADDRESS, OUTSIDE_ADDRESS, THIRD_PARTY};
 
 /// One zone: its records as lines of a zone file, below an SOA and an NS record that are always the same.
 #[derive(Clone, Debug)]
@@ -129,11 +129,6 @@ impl Zones {
             &self.reverse,
         ]
     }
-}
-
-/// Where the walk from the root begins on a trial's machine.
-pub(crate) fn root_hints() -> String {
-    Zones::root_hints(AUTHORITATIVE)
 }
 
 fn borrowed(records: &[String]) -> Vec<&str> {

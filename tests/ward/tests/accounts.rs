@@ -1,0 +1,47 @@
+//! Accounts: passwords, and what they are good for.
+
+use maildoctor_ward::{MailSystem, Mta, Plan, STRANGER, USER, WardError, trial};
+
+fn submission_with(settings: &[(&str, &str)]) -> Result<MailSystem, WardError> {
+    Plan::healthy_but(|plan| {
+        for service in ["submission", "smtps"] {
+            for (name, value) in settings {
+                plan.postfix.set_on(service, name, value);
+            }
+        }
+    })
+}
+
+trial! {
+    wrong_password {
+        let system = Plan::healthy()?.start()?;
+        let wrong = system.file("wrong-password");
+        system.check(&["clinic.example", "--user", USER, "--password-file", &wrong])?.names("broken", "auth-rejected")
+    }
+
+    password_check_out_of_order {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.password_check = Some("${readsocket{/run/gone}{$auth2}}".to_owned());
+        })?;
+        system.check_account(&["clinic.example"])?.names("broken", "auth-backend-down")
+    }
+
+    submission_without_auth {
+        let system = submission_with(&[("smtpd_sasl_auth_enable", "no"), ("smtpd_relay_restrictions", "reject_unauth_destination")])?;
+        system.check_account(&["clinic.example"])?.names("broken", "auth-not-offered")
+    }
+
+    account_that_may_not_relay {
+        let system = submission_with(&[("smtpd_relay_restrictions", "reject_unauth_destination")])?;
+        system.check_account(&["clinic.example", "--relay-rcpt", STRANGER])?.names("broken", "relay-denied-when-authenticated")
+    }
+
+    account_that_does_not_own_its_sender {
+        let system = submission_with(&[
+            ("smtpd_sender_login_maps", "inline:{ anna@clinic.example=bert@clinic.example }"),
+            ("smtpd_sender_restrictions", "reject_sender_login_mismatch"),
+        ])?;
+        system.check_account(&["clinic.example", "--relay-rcpt", STRANGER])?.names("degraded", "relay-sender-not-owned")
+    }
+}

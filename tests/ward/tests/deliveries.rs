@@ -1,0 +1,36 @@
+//! Messages that are really sent, and what becomes of them.
+
+use maildoctor_ward::{MailSystem, Plan, Postfix, Report, WardError, trial};
+
+/// The whole round trip, waited for less long than people would.
+fn send(system: &MailSystem) -> Result<Report, WardError> {
+    system.check_account(&[
+        "clinic.example",
+        "--mailbox",
+        "imaps://mx1.clinic.example",
+        "--send",
+        "--deadline",
+        "30s",
+    ])
+}
+
+trial! {
+    held_in_the_queue {
+        let system = Plan::healthy_but(|plan| { plan.postfix.hold_everything(); })?;
+        send(&system)?.names("broken", "accepted-not-delivered")?;
+        assert!(Postfix::queued("hold")? > 0, "the message must lie in the hold queue");
+        Ok(())
+    }
+
+    delivery_agent_is_gone {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", "lmtp:unix:private/gone"); })?;
+        send(&system)?.names("broken", "accepted-not-delivered")
+    }
+
+    content_refused {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("header_checks", "regexp:{ {/^subject:/ REJECT spam is not wanted here} }");
+        })?;
+        send(&system)?.names("broken", "data-rejected-content")
+    }
+}

@@ -1,0 +1,24 @@
+//! Systems without fault: the program may give advice that is true of them, and nothing else.
+
+use maildoctor_ward::{Mta, Plan, STRANGER, trial};
+
+/// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
+const TRUE_ADVICE: [&str; 3] = ["mx-single", "auth-only-after-tls", "vrfy-enabled"];
+
+trial! {
+    postfix_by_its_domain {
+        Plan::healthy()?.start()?.check(&["clinic.example"])?.healthy_with(&TRUE_ADVICE)
+    }
+
+    postfix_by_an_address_with_a_relay_test {
+        let report = Plan::healthy()?.start()?.check(&["anna@clinic.example", "--relay-rcpt", STRANGER])?;
+        report.healthy_with(&TRUE_ADVICE)?;
+        report.has_check("relay-open", "clear")?;
+        report.has_check("recipient-unknown", "clear")
+    }
+
+    exim_by_its_domain {
+        let report = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?.check(&["anna@clinic.example", "--relay-rcpt", STRANGER])?;
+        report.healthy_with(&TRUE_ADVICE)
+    }
+}

@@ -1,0 +1,46 @@
+//! Certificates and TLS, neglected in the usual ways.
+
+use maildoctor_ward::{Authority, DOMAIN, Identity, MX, MailSystem, Plan, WardError, trial};
+
+fn showing(
+    make: impl FnOnce(&Authority) -> Result<Identity, WardError>,
+) -> Result<MailSystem, WardError> {
+    let mut plan = Plan::healthy()?;
+    plan.identity = make(&plan.authority)?;
+    plan.start()
+}
+
+trial! {
+    expired_certificate {
+        showing(|authority| authority.expired(&[MX, DOMAIN]))?.check(&["clinic.example"])?.names("at-risk", "cert-expired")
+    }
+
+    incomplete_chain {
+        let system = showing(|authority| authority.without_intermediate(&[MX, DOMAIN]))?;
+        system.check(&["clinic.example"])?.names("at-risk", "cert-chain-incomplete")
+    }
+
+    certificate_for_another_name {
+        let system = showing(|authority| authority.identity(&["www.clinic.example"]))?;
+        system.check(&["clinic.example"])?.names("at-risk", "cert-name-mismatch")
+    }
+
+    self_signed_certificate {
+        showing(|_| Authority::self_signed(&[MX, DOMAIN]))?.check(&["clinic.example"])?.names("at-risk", "cert-self-signed")
+    }
+
+    root_that_nobody_trusts {
+        let other = Authority::named("Company")?;
+        showing(|_| other.identity(&[MX, DOMAIN]))?.check(&["clinic.example"])?.names("at-risk", "cert-untrusted-root")
+    }
+
+    starttls_not_offered {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set_on("smtp", "smtpd_tls_security_level", "none"); })?;
+        system.check(&["clinic.example"])?.names("at-risk", "starttls-not-offered")
+    }
+
+    implicit_tls_port_without_tls {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set_on("smtps", "smtpd_tls_wrappermode", "no"); })?;
+        system.check_account(&["clinic.example"])?.names("degraded", "smtps-not-tls")
+    }
+}

@@ -1,0 +1,48 @@
+//! Servers that let their clients wait.
+
+use std::time::Duration;
+
+use maildoctor_ward::{DnsManner, Mta, Plan, THIRD_PARTY, dns_responder, trial};
+
+trial! {
+    list_that_never_answers_before_the_banner {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", "reject_rbl_client list.example");
+        })?;
+        system.check(&["clinic.example", "--dnsbl=list.example"])?.names("degraded", "dnsbl-timeout")
+    }
+
+    list_that_never_answers_at_the_recipient {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_recipient_restrictions", "reject_rbl_client list.example");
+        })?;
+        system.check(&["anna@clinic.example", "--dnsbl=list.example"])?.names("degraded", "dnsbl-timeout")
+    }
+
+    list_that_answers_late {
+        dns_responder(THIRD_PARTY, DnsManner::Slow(Duration::from_secs(6)))?;
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", "reject_rbl_client list.example");
+        })?;
+        system.check(&["clinic.example", "--dnsbl=list.example"])?.names("degraded", "dnsbl-slow")
+    }
+
+    resolver_of_the_server_is_dead {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("host_lookup", "*");
+            plan.exim.resolv_conf = Some(format!("nameserver {THIRD_PARTY}\n"));
+        })?;
+        system.check(&["clinic.example"])?.names("degraded", "banner-slow")
+    }
+
+    greeting_held_back_by_postscreen {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.behind_postscreen().set("postscreen_greet_wait", "6s").set("postscreen_greet_action", "ignore");
+        })?;
+        system.check(&["clinic.example"])?.advises("banner-greet-delay")
+    }
+}
