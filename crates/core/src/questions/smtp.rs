@@ -324,10 +324,11 @@ pub fn greeted(case: &Case, on: &Service, from: &VantageId) -> bool {
     needs_session(case, on, from).is_ok()
 }
 
-/// The capabilities as clients see them: under TLS where TLS stands, else in the clear.
+/// The capabilities as clients see them: under TLS where it can be had, in the clear only where STARTTLS is
+/// not offered. What a server lists before TLS says nothing about what it lists under it.
 ///
 /// # Errors
-/// Why no EHLO reply is known whole.
+/// Why no EHLO reply that counts is known whole.
 pub fn capabilities<'c>(
     case: &'c Case,
     on: &Service,
@@ -338,7 +339,12 @@ pub fn capabilities<'c>(
         let capabilities = seen.need(|e| e.capabilities.as_ref())?;
         Ok((seen, capabilities))
     };
-    at(Channel::Tls).or_else(|_: Why| at(Channel::Plain))
+    let under_tls: Result<_, Why> = at(Channel::Tls);
+    match (under_tls, at(Channel::Plain)) {
+        (Ok(under_tls), _) => Ok(under_tls),
+        (Err(_), Ok((seen, plain))) if !plain.offers("STARTTLS") => Ok((seen, plain)),
+        (Err(why), _) => Err(why),
+    }
 }
 
 /// Which server it is, by all that it said.
