@@ -1,2 +1,38 @@
-//! Chores of this repository.
-fn main() {}
+//! Chores of this repository: the exam's table, and benchmarks.
+
+mod bench;
+mod exam;
+mod lab;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of this repository.
+#[derive(Parser)]
+#[command(name = "xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Switch every fault of the lab on, check it, and print what was named first. Exit 0 only at 100 % and
+    /// without a false alarm.
+    Exam {
+        /// Only these faults.
+        faults: Vec<String>,
+    },
+    /// Time a full check of the healthy lab against the tools a person would run, and the program's start-up.
+    Bench {
+        /// How often each is run; the median counts.
+        #[arg(long, default_value_t = 7)]
+        runs: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Exam { faults } => exam::run(&faults),
+        Command::Bench { runs } => bench::run(runs),
+    }
+}

@@ -88,7 +88,6 @@ pub fn render(report: &Report, style: Style) -> String {
     // Painted after wrapping: colour has no width.
     let coloured = wrapped.replacen(&report.verdict.name().to_uppercase(), &style.verdict(report.verdict), 1);
     out.push_str(&coloured);
-    out.push('\n');
     let (serious, advice): (Vec<&Finding>, Vec<&Finding>) =
         report.diagnosis.iter().partition(|f| f.effective_severity > Severity::Advice);
     for (place, finding) in serious.iter().enumerate() {

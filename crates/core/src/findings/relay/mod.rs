@@ -7,7 +7,7 @@ use super::ways::{another_takes, called, rcpt, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, State, Told};
 use crate::case::{Skip, Why};
 use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender};
-use crate::questions::tcp::Role;
+use crate::questions::tcp::{Connect, Role};
 use crate::subject::Service;
 
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
@@ -58,11 +58,20 @@ fn open(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
 }
 
+/// A mail exchanger need not take users: only where AUTH was tried there does it matter.
+fn users_send_here(at: &At<'_, Service>) -> bool {
+    let exchanger = at.ask(&Connect).is_ok_and(|c| c.role == Role::Smtp);
+    !exchanger || at.ask(&Auth { with: Credentials::Given, attempt: 1 }).is_ok()
+}
+
 fn authenticated(at: &At<'_, Service>) -> Result<(), Why> {
     at.ask(&Auth { with: Credentials::Given, attempt: 1 })?.need(|a| a.accepted())
 }
 
 fn denied_to_user(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    if !users_send_here(at) {
+        return Ok(State::NotApplicable);
+    }
     authenticated(at).map_err(Why::as_blocker)?;
     let by = |sender| at.ask(&Rcpt { recipient: Recipient::Relay, sender, authenticated: true });
     let relay = by(Sender::Given).or_else(|why| by(Sender::Null).map_err(|_| why)).map_err(no_relay_address)?;
@@ -104,6 +113,9 @@ fn denied_for_own(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 fn sender_not_owned(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    if !users_send_here(at) {
+        return Ok(State::NotApplicable);
+    }
     authenticated(at).map_err(Why::as_blocker)?;
     let mail = at
         .ask(&Mail { sender: Sender::Given, channel: Channel::Tls, authenticated: true })
