@@ -1,6 +1,14 @@
 //! The exam: every fault of the lab switched on, the real program run as a process against it, the first
 //! root cause compared with the truth. With no fault, nothing may be said.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,13 @@
 //! The program as a process: what it says to good, bad and absurd arguments, and what it keeps to itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
 mod common;
 
 use std::io::Write;
