@@ -27,6 +27,18 @@ trial! {
         send(&system)?.names("broken", "accepted-not-delivered")
     }
 
+    sorted_into_junk {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix
+                .set("virtual_transport", "virtual")
+                .set("virtual_mailbox_base", "/var/vmail")
+                .set("virtual_uid_maps", "static:64005")
+                .set("virtual_gid_maps", "static:64005")
+                .set("virtual_mailbox_maps", "inline:{ anna@clinic.example=anna/.Junk/ }");
+        })?;
+        send(&system)?.names("degraded", "delivered-to-junk")
+    }
+
     content_refused {
         let system = Plan::healthy_but(|plan| {
             plan.postfix.set("header_checks", "regexp:{ {/^subject:/ REJECT spam is not wanted here} }");

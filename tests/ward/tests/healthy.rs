@@ -17,8 +17,21 @@ trial! {
         report.has_check("recipient-unknown", "clear")
     }
 
+    postfix_round_trip_into_the_mailbox {
+        let report = Plan::healthy()?
+            .start()?
+            .check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send"])?;
+        report.healthy_with(&TRUE_ADVICE)?;
+        report.has_check("accepted-not-delivered", "clear")
+    }
+
     exim_by_its_domain {
         let report = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?.check(&["anna@clinic.example", "--relay-rcpt", STRANGER])?;
         report.healthy_with(&TRUE_ADVICE)
+    }
+
+    exim_round_trip_into_the_mailbox {
+        let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
+        system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send"])?.healthy_with(&TRUE_ADVICE)
     }
 }

@@ -48,6 +48,11 @@ trial! {
         system.check(&["clinic.example", "--relay-rcpt", STRANGER])?.names("at-risk", "relay-open")
     }
 
+    bounces_refused {
+        let system = with("smtpd_sender_restrictions", "check_sender_access inline:{ {<>=REJECT} }")?;
+        system.check(&["anna@clinic.example"])?.names("at-risk", "null-sender-rejected")
+    }
+
     no_postmaster {
         with("virtual_alias_maps", "")?.check(&["anna@clinic.example"])?.names("at-risk", "postmaster-missing")
     }
@@ -59,6 +64,10 @@ trial! {
     lookup_table_missing {
         let system = with("virtual_mailbox_maps", "hash:/etc/postfix/gone")?;
         system.check(&["anna@clinic.example"])?.names("broken", "server-config-error")
+    }
+
+    disk_full {
+        with("queue_minfree", "1000000000000000")?.check(&["anna@clinic.example"])?.names("broken", "server-storage-full")
     }
 
     recipients_refused_by_a_list {

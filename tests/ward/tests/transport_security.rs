@@ -39,6 +39,11 @@ trial! {
         system.check(&["clinic.example"])?.names("at-risk", "starttls-not-offered")
     }
 
+    certificate_file_missing {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_tls_chain_files", "/etc/postfix/gone.pem"); })?;
+        system.check(&["clinic.example"])?.names("degraded", "tls-handshake-failed")
+    }
+
     implicit_tls_port_without_tls {
         let system = Plan::healthy_but(|plan| { plan.postfix.set_on("smtps", "smtpd_tls_wrappermode", "no"); })?;
         system.check_account(&["clinic.example"])?.names("degraded", "smtps-not-tls")

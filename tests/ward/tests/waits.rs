@@ -29,6 +29,14 @@ trial! {
         system.check(&["clinic.example", "--dnsbl=list.example"])?.names("degraded", "dnsbl-slow")
     }
 
+    reverse_name_of_the_client_does_not_answer {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        let system = Plan::healthy_but(|plan| {
+            plan.zones.reverse.remove("99 PTR").add("99 NS ns1.list.example.");
+        })?;
+        system.check(&["clinic.example"])?.names("degraded", "ptr-slow")
+    }
+
     resolver_of_the_server_is_dead {
         dns_responder(THIRD_PARTY, DnsManner::Silent)?;
         let system = Plan::healthy_but(|plan| {

@@ -99,6 +99,9 @@ impl Plan {
             _ => None,
         };
         let user = options.user.clone().filter(|u| u.contains('@'));
+        // What is sent must turn up in the mailbox that is watched: it goes to that mailbox's owner.
+        let owner = options.mailbox_login.as_ref().map(|login| login.user.clone()).filter(|u| u.contains('@'));
+        let watched = options.mailbox.as_ref().and_then(|_| owner.or_else(|| user.clone()));
         let sender = options.mail_from.clone().or_else(|| user.clone());
         let default_relay = options
             .mail_from
@@ -107,7 +110,7 @@ impl Plan {
             .map(|(_, d)| d)
             .filter(|d| Some(*d) != domain);
         Self {
-            target: options.rcpt.clone().or(address).or_else(|| domain.map(|d| format!("postmaster@{d}"))),
+            target: options.rcpt.clone().or(address).or(watched).or_else(|| domain.map(|d| format!("postmaster@{d}"))),
             domain: domain.map(str::to_owned),
             sender,
             relay: options.relay_rcpt.clone().or_else(|| default_relay.map(|d| format!("{}@{d}", nobody()))),

@@ -1,10 +1,12 @@
 //! What many rules ask: the domain's exchangers, the ways into them, and how a way is called.
 
-use crate::case::{Case, Seen, Why};
+use crate::case::{Case, Seen, Span, Why};
 use crate::questions::dns::{Addresses, RecordType, Records, Via};
-use crate::questions::smtp::{FIRST, Rcpt, Recipient, Sender, StepView};
+use crate::questions::smtp::{BannerView, FIRST, Rcpt, Recipient, Sender, StepView};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Addr, Domain, Host, Service, Subject, VantageId};
+
+use maildoctor_wire::wording::Meaning;
 
 use super::{At, services};
 use crate::questions::dns::Dns;
@@ -85,10 +87,27 @@ pub(super) fn target_rcpt<'c>(at: &At<'c, Service>) -> Result<Seen<'c, StepView>
     rcpt(at, Recipient::Target)
 }
 
-/// The reply to a recipient as a stranger, by whichever sender was taken.
+/// The reply to a recipient as a stranger, by whichever sender was taken. Many servers refuse a sender only here.
 pub(super) fn rcpt<'c>(at: &At<'c, Service>, recipient: Recipient) -> Result<Seen<'c, StepView>, Why> {
     let by = |sender| at.ask(&Rcpt { recipient, sender, authenticated: false });
-    by(Sender::Null).or_else(|why| by(Sender::Given).map_err(|_| why))
+    match by(Sender::Null) {
+        Ok(null) if null.meaning != Some(Meaning::SenderRejected) => Ok(null),
+        refused => by(Sender::Given).or(refused),
+    }
+}
+
+/// The reply by which the target's recipient is refused because of the null sender.
+pub(super) fn null_refused_at_rcpt<'c>(at: &At<'c, Service>) -> Option<Seen<'c, StepView>> {
+    let asked = Rcpt { recipient: Recipient::Target, sender: Sender::Null, authenticated: false };
+    at.ask(&asked).ok().filter(|seen| seen.meaning == Some(Meaning::SenderRejected))
+}
+
+/// How long a banner was waited for, from the opening of the connection: under implicit TLS the observation begins
+/// after the handshake, and the wait before it.
+pub(super) fn banner_wait(banner: &Seen<'_, BannerView>) -> Span {
+    let span = banner.observation().span();
+    let opened = span.to_ms.saturating_sub(banner.wire.exchange.wait_ms());
+    Span { from_ms: opened.min(span.from_ms), to_ms: span.to_ms }
 }
 
 /// Whether another exchanger takes the address under test.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use maildoctor_wire::dialogue::{Command, Exchange};
+use maildoctor_wire::dialogue::{Command, Exchange, Phase};
+use maildoctor_wire::wording::{Meaning, meaning};
 
 use super::Context;
 use super::session::{Session, Way};
@@ -92,7 +93,7 @@ impl Envelope {
         if self.sender.is_some() { Sender::Given } else { Sender::Null }
     }
 
-    /// MAIL, RCPT and RSET. Gives whether each was accepted; `None` where the session is over.
+    /// MAIL, RCPT and RSET. Gives whether the sender and the recipient were accepted; `None` where the session is over.
     async fn transaction(
         &self,
         context: &Context,
@@ -114,11 +115,14 @@ impl Envelope {
             times,
             &StepWire { argument: Some(reverse_path.to_owned()), exchange },
         );
-        let mut rcpt = false;
+        let (mut sender_taken, mut rcpt) = (mail, false);
         if mail {
             let question = Rcpt { recipient, sender, authenticated };
             let (exchange, times) = said(context, session, &Command::Rcpt(address)).await?;
             rcpt = positive(&exchange);
+            // Many servers say only here that they do not take the sender.
+            sender_taken =
+                exchange.whole().and_then(|reply| meaning(Phase::Rcpt, reply)) != Some(Meaning::SenderRejected);
             context.record(
                 &question,
                 &Service(way.service),
@@ -127,7 +131,7 @@ impl Envelope {
             );
             let _ = said(context, session, &Command::Rset).await?;
         }
-        (!session.talk.dialogue().is_over()).then_some((mail, rcpt))
+        (!session.talk.dialogue().is_over()).then_some((sender_taken, rcpt))
     }
 
     async fn step(&self, context: &Context, way: &Way, session: &mut Session, command: &Command<'_>) {

@@ -4,7 +4,7 @@
 use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::named_zone;
 
-use super::super::ways::{called, sources};
+use super::super::ways::{banner_wait, called, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Span, Why};
 use crate::questions::dns::{ListEntry, RecordType, Via};
@@ -62,7 +62,7 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("address", at.on.0.ip().to_string())
         .detail("delay_ms", wait)
         .witnessed(banner.id())
-        .owes_wait(banner.id(), banner.observation().span());
+        .owes_wait(banner.id(), banner_wait(&banner));
     if at.case.every::<ListEntry>().next().is_none() {
         found.suggest_with(
             "banner-slow",
@@ -160,7 +160,7 @@ fn lay_over(
             .also(at.on.clone())
             .proof(seen.id(), Basis::OwnMeasure);
         for service in services(at.case, ALL, &at.from, false) {
-            let banner = at.ask_of(&FIRST, &service).ok().map(|b| (b.id(), b.observation().span()));
+            let banner = at.ask_of(&FIRST, &service).ok().map(|b| (b.id(), banner_wait(&b)));
             let rcpts = at
                 .case
                 .every::<Rcpt>()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use maildoctor_wire::rdns::{is_private, looks_generic};
 
 use super::super::banner::waits::WAITED_MS;
-use super::super::ways::sources;
+use super::super::ways::{banner_wait, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
 use crate::questions::dns::{Addresses, Dns, RecordType, ReverseNames, Via};
@@ -129,9 +129,9 @@ fn own_name_slow(at: &At<'_, VantageId>, found: &mut Found<'_>, source: IpAddr, 
         .detail("delay_ms", took)
         .also(Addr(source))
         .proof(seen.id(), Basis::OwnMeasure);
-    for service in services(at.case, &[Role::Smtp, Role::Submission], &at.from, false) {
+    for service in services(at.case, &[Role::Smtp, Role::Submission, Role::Smtps], &at.from, false) {
         if let Ok(banner) = at.ask_of(&FIRST, &service) {
-            let wait = banner.observation().span();
+            let wait = banner_wait(&banner);
             if wait.length_ms() < WAITED_MS {
                 continue;
             }

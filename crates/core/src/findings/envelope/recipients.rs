@@ -5,7 +5,7 @@ use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
-use super::super::ways::{another_takes, called, rcpt, target_rcpt};
+use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::questions::smtp::Recipient;
 use crate::questions::tcp::Role;
@@ -67,6 +67,10 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
     if matches!(meaning, Meaning::Deferred | Meaning::Refused | Meaning::DomainUnknown) && another_takes(at) {
         return Ok(State::Clear);
+    }
+    // So has a server that takes no null sender.
+    if meaning == Meaning::SenderRejected && null_refused_at_rcpt(at).is_some_and(|null| null.id() == seen.id()) {
+        return Ok(State::NotApplicable);
     }
     // That postmaster is missing has a code of its own.
     if seen.argument.starts_with("postmaster@") && meaning == Meaning::UnknownRecipient {

@@ -1,9 +1,10 @@
-//! The reply to MAIL and VRFY: null-sender-rejected, sender-rejected, mail-slow, vrfy-enabled.
+//! The reply to MAIL and VRFY: null-sender-rejected, sender-rejected, what is refused whoever sends, mail-slow,
+//! vrfy-enabled.
 
-use maildoctor_wire::wording::Meaning;
+use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
-use super::super::ways::called;
+use super::super::ways::{called, null_refused_at_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
 use crate::questions::smtp::{Channel, Mail, Sender, StepView, Vrfy};
@@ -15,6 +16,7 @@ const MX: &[Role] = &[Role::Smtp];
 pub(super) const RULES: &[Rule] = &[
     Rule::service(&["null-sender-rejected"], MX, null_sender),
     Rule::service(&["sender-rejected"], MX, sender),
+    Rule::service(AT_MAIL_CODES, MX, not_for_the_sender),
     Rule::service(&["mail-slow"], MX, slow),
     Rule::service(&["vrfy-enabled"], MX, vrfy),
 ];
@@ -25,7 +27,10 @@ fn mail<'c>(at: &At<'c, Service>, sender: Sender) -> Result<Seen<'c, StepView>, 
 }
 
 fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let null = mail(at, Sender::Null)?;
+    let null = match null_refused_at_rcpt(at) {
+        Some(refused) => refused,
+        None => mail(at, Sender::Null)?,
+    };
     let reply = null.need(|m| m.reply())?;
     let given_taken = mail(at, Sender::Given).map(|m| m.accepted().is_some()).unwrap_or(true);
     let other_reason = matches!(
@@ -76,6 +81,42 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("reply", reply.quoted())
             .detail("code", reply.code)
             .witnessed(given.id());
+    }
+    found.state()
+}
+
+/// Reasons for which MAIL is refused whoever the sender is → code.
+const AT_MAIL: &[(Meaning, &str)] = &[
+    (Meaning::StorageFull, "server-storage-full"),
+    (Meaning::ConfigError, "server-config-error"),
+    (Meaning::RateLimited, "rate-limited"),
+    (Meaning::Overloaded, "rate-limited"),
+    (Meaning::Deferred, "rcpt-deferred"),
+    (Meaning::Blacklisted, "rcpt-rejected-dnsbl"),
+];
+
+const AT_MAIL_CODES: &[&str] =
+    &["server-storage-full", "server-config-error", "rate-limited", "rcpt-deferred", "rcpt-rejected-dnsbl"];
+
+fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
+    let reply = seen.need(|m| m.reply())?;
+    let reason = seen.meaning.and_then(|meaning| AT_MAIL.iter().find(|(known, _)| *known == meaning));
+    if let Some((_, code)) = reason {
+        let finding = found
+            .is_a(code, Key::Named("MAIL".to_owned()))
+            .says(format!(
+                "{} takes no message: it answers MAIL with \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .detail("code", reply.code)
+            .witnessed(seen.id());
+        if let Some(zone) = named_zone(&reply.text()) {
+            finding.detail("zone", zone);
+        }
     }
     found.state()
 }
