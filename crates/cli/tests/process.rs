@@ -152,3 +152,23 @@ fn text_reports_name_verdict_and_cause_in_the_first_line() {
     assert!(head.starts_with("AT-RISK: ") && head.contains("expired on"), "{head}");
     assert!(!text.contains('\u{1b}'), "colour where none was asked for");
 }
+
+#[test]
+fn every_entry_has_a_rule_and_a_fault_or_a_reason_why_not() {
+    let mut ruled: Vec<&str> = maildoctor_core::findings::all().iter().flat_map(|rule| rule.codes).copied().collect();
+    ruled.sort_unstable();
+    ruled.dedup();
+    let codes: Vec<&str> = maildoctor_core::catalogue::codes().collect();
+    assert_eq!(codes, ruled, "entries and rules name different codes");
+    for entry in maildoctor_core::catalogue::all() {
+        let shown = maildoctor_lab::faults::find(&entry.code).is_some();
+        let reason = entry.lab.strip_prefix("cannot: ").is_some_and(|why| !why.is_empty());
+        assert!(
+            shown != reason,
+            "{}: lab = {:?}, and the lab {} it",
+            entry.code,
+            entry.lab,
+            if shown { "shows" } else { "does not show" }
+        );
+    }
+}

@@ -226,6 +226,12 @@ const FAULTS: &[Fault] = &[
         s.zones.break_below(&rdns::ptr_name(source()), Dns::Silent);
         Ok(())
     }),
+    fault("helo-unresolvable", |s| {
+        at_mx(s, |mx| {
+            mx.host = "ghost.lab.example".to_owned();
+            mx.banner = "ghost.lab.example ESMTP".to_owned();
+        })
+    }),
     fault("connect-refused", |s| at_mx(s, |mx| mx.door = Door::Shut)),
     fault("connect-timeout", |s| {
         s.arguments.extend(["--timeout", "4s"].map(str::to_owned));

@@ -15,6 +15,9 @@ use crate::progress;
 /// Three well-known public resolvers: what the world outside sees.
 const PUBLIC_RESOLVERS: [&str; 3] = ["1.1.1.1", "8.8.8.8", "9.9.9.9"];
 
+/// Blacklists that many servers ask.
+const COMMON_LISTS: &str = "zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
+
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -100,8 +103,8 @@ pub(crate) struct Args {
     /// A server known to be up, asked before "our own port 25 is blocked" is claimed.
     #[arg(long, value_name = "HOST")]
     control_mx: Option<String>,
-    /// Time and ask these blacklists for the addresses under test.
-    #[arg(long, value_name = "ZONE,…", value_delimiter = ',')]
+    /// Time and ask blacklists for the addresses under test: some common ones, or those named.
+    #[arg(long, value_name = "ZONE,…", value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = COMMON_LISTS)]
     dnsbl: Vec<String>,
     /// Spend one AUTH try with wrong credentials.
     #[arg(long)]

@@ -57,8 +57,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Markdown paragraphs and lists wrapped, fenced blocks left as they are.
+/// Markdown paragraphs and lists wrapped, fenced blocks left as they are. `{{` and `}}` stand for the braces
+/// themselves, as in remedies.
 fn wrapped(text: &str, width: usize) -> String {
+    let text = text.replace("{{", "{").replace("}}", "}");
     let mut out = String::new();
     let mut fenced = false;
     let mut paragraph = String::new();

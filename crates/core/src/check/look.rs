@@ -240,6 +240,13 @@ async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> V
         visited.took_target = envelope.as_stranger(context, &way, &mut session).await.accepted;
         session.talk.quit().await;
     };
+    let own_name = async {
+        let host = way.host.as_deref().unwrap_or_default();
+        if let Some(name) = visit.greets_as.as_deref().filter(|n| !n.eq_ignore_ascii_case(host) && !n.starts_with('['))
+        {
+            dns::addresses(context, name, Via::Own).await;
+        }
+    };
     let look_again = async {
         if visit.greeted && visit.banner >= SECOND_VISIT_FROM {
             session::second_banner(context, &way).await;
@@ -250,7 +257,7 @@ async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> V
             session::injection(context, &way).await;
         }
     };
-    join3(envelope_tests, look_again, injected).await;
+    join3(envelope_tests, look_again, join(injected, own_name)).await;
     visited
 }
 

@@ -145,6 +145,14 @@ impl Finding {
         self
     }
 
+    /// A key of the entry's `detail`, where its value is known: an absent one is better than an empty one.
+    pub fn known(&mut self, key: &str, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            self.detail.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
     /// Another severity than the usual.
     pub fn severity(&mut self, severity: Severity) -> &mut Self {
         self.severity = severity;

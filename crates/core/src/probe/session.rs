@@ -75,6 +75,8 @@ pub struct Visit {
     pub open: bool,
     /// How long the banner took.
     pub banner: Duration,
+    /// The name that the server greeted with.
+    pub greets_as: Option<String>,
 }
 
 /// Writes down only on the first visit.
@@ -123,7 +125,14 @@ pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Sess
 
 async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let pen = Pen { context, way, writes };
-    let mut out = Visit { session: None, greeted: false, tls_failed: false, open: false, banner: Duration::ZERO };
+    let mut out = Visit {
+        session: None,
+        greeted: false,
+        tls_failed: false,
+        open: false,
+        banner: Duration::ZERO,
+        greets_as: None,
+    };
     let Some(connection) = connect(context, way, writes).await else {
         return out;
     };
@@ -142,6 +151,7 @@ async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
     let source = talk.local();
     let (banner, helo) = futures::future::join(banner(&pen, &mut talk, FIRST), context.helo(source)).await;
     out.banner = Duration::from_millis(banner.wait_ms());
+    out.greets_as = banner.whole().and_then(maildoctor_wire::banner::Banner::of).and_then(|b| b.host);
     out.greeted = banner.whole().is_some_and(|r| r.code == 220);
     if !out.greeted {
         talk.quit().await;

@@ -1,14 +1,14 @@
 //! What the banner says: banner-missing-220, banner-421-overload, banner-554-blocked, banner-no-hostname,
-//! banner-localhost, banner-leaks-version.
+//! banner-localhost, banner-leaks-version, helo-unresolvable.
 
 use maildoctor_wire::banner::is_private_name;
 use maildoctor_wire::wording::named_zone;
 
-use super::super::ways::called;
+use super::super::ways::{address_answers, called};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
-use crate::subject::Service;
+use crate::subject::{Host, Service};
 
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 const MX: &[Role] = &[Role::Smtp];
@@ -20,6 +20,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-no-hostname"], MX, no_hostname),
     Rule::service(&["banner-localhost"], MX, localhost),
     Rule::service(&["banner-leaks-version"], MX, version),
+    Rule::service(&["helo-unresolvable"], MX, unresolvable),
 ];
 
 fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -108,6 +109,28 @@ fn version(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .says(format!("the banner of {} tells product and version: {version}", called(at.case, &at.on, &at.from)))
             .detail("version", version.as_str())
             .witnessed(banner.id());
+    }
+    found.state()
+}
+
+fn unresolvable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let banner = at.ask(&FIRST)?;
+    let Some(host) = &banner.need(|b| b.greeted())?.host else { return Ok(State::NotApplicable) };
+    // A private name has a code of its own, and a literal needs no DNS.
+    if is_private_name(host) || host.starts_with('[') {
+        return Ok(State::NotApplicable);
+    }
+    let [v4, v6] = address_answers(at, &Host::new(host))?;
+    let (four, six) = (v4.need(|d| d.definite())?, v6.need(|d| d.definite())?);
+    if four.addresses().is_empty() && six.addresses().is_empty() {
+        found
+            .is(Key::Named(host.clone()))
+            .says(format!("{} greets as {host}, a name without an address", called(at.case, &at.on, &at.from)))
+            .detail("name", host.as_str())
+            .detail("address", at.on.0.ip().to_string())
+            .witnessed(banner.id())
+            .witnessed(v4.id())
+            .witnessed(v6.id());
     }
     found.state()
 }

@@ -35,7 +35,7 @@ fn traps(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
         let finding = found
             .is_a(code, at.on.clone())
             .says(format!("the AUTH token is not right: {}", trap.says))
-            .detail("user", token.user.clone().unwrap_or_default())
+            .known("user", token.user.as_deref())
             .detail("octets", token.octets)
             .proof(token.id(), basis);
         if let Some(authzid) = token.authzid.as_ref().filter(|z| !z.is_empty()) {

@@ -1,6 +1,6 @@
 //! The mailbox: whether one can log in, and what became of the test message: imap-unreachable,
 //! pop3-unreachable, imap-login-failed, imap-cert-problem, accepted-not-delivered, delivered-to-junk,
-//! delivered-late, delivered-altered, hop-slow.
+//! delivered-late, delivered-altered, delivered-elsewhere, hop-slow.
 
 use super::ways::called;
 use super::{At, Basis, Found, Key, Rule, Share, State, Told};
@@ -22,6 +22,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::account(&["delivered-to-junk"], junk),
         Rule::account(&["delivered-late"], late),
         Rule::account(&["delivered-altered"], altered),
+        Rule::account(&["delivered-elsewhere"], elsewhere),
         Rule::account(&["hop-slow"], hop_slow),
     ]
 }
@@ -111,10 +112,10 @@ fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
                         at.on,
                         *waited_ms as f64 / 1000.0
                     ))
-                    .detail("queue_id", arrival.queue_id.clone().unwrap_or_default())
                     .detail("waited_ms", *waited_ms)
                     .witnessed(arrival.id())
-                    .owes_step(arrival.id());
+                    .owes_step(arrival.id())
+                    .known("queue_id", arrival.queue_id.as_deref());
             }
             Arrived::Unreadable { .. } => found.missed(Why::Denied(arrival.id())),
             Arrived::Found { .. } => {}
@@ -177,6 +178,28 @@ fn altered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
         }
     }
     found.state()
+}
+
+fn elsewhere(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
+    for arrival in found_ones(at)? {
+        let Arrived::Found { headers, folder, .. } = &arrival.arrived else { continue };
+        let value = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim());
+        let local = |address: &str| address.split('@').next().unwrap_or_default().to_ascii_lowercase();
+        // Only a server that says both tells an alias from a mailbox that is simply called otherwise inside.
+        if let (Some(original), Some(delivered)) = (value("X-Original-To"), value("Delivered-To"))
+            && local(original) != local(delivered)
+        {
+            found
+                .is(at.on.clone())
+                .says(format!("mail for {original} is delivered to {delivered}: an alias or a rule leads there"))
+                .detail("recipient", original)
+                .detail("delivered_to", delivered)
+                .detail("folder", folder.as_str())
+                .severity(crate::catalogue::Severity::Advice)
+                .witnessed(arrival.id());
+        }
+    }
+    if found.findings.is_empty() { Ok(State::Clear) } else { found.state() }
 }
 
 fn hop_slow(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {

@@ -52,7 +52,7 @@ fn about<'f>(
         .detail("names", leaf.names.clone())
         .detail("not_before", leaf.not_before.to_string())
         .detail("not_after", leaf.not_after.to_string())
-        .detail("host", seen.wire.server_name.clone().unwrap_or_default())
+        .known("host", seen.wire.server_name.as_deref())
         .witnessed(seen.id())
 }
 
