@@ -17,6 +17,8 @@ pub(crate) const MAIL: &str = "/var/vmail";
 pub struct Dovecot {
     /// How much a mailbox may hold, in octets; `None`: any.
     pub quota: Option<u64>,
+    /// The protocols it speaks.
+    pub protocols: String,
     /// The file with the passwords.
     pub passwords: String,
     /// Lines put at the end of the configuration.
@@ -29,6 +31,7 @@ impl Dovecot {
     pub fn healthy() -> Self {
         Self {
             quota: None,
+            protocols: "imap pop3 lmtp".to_owned(),
             passwords: "/etc/dovecot/users".to_owned(),
             extra: String::new(),
         }
@@ -53,7 +56,7 @@ impl Dovecot {
             )
         });
         let config = format!(
-            "protocols = imap pop3 lmtp\nlisten = {MX_ADDRESS}\nlog_path = /var/log/dovecot.log\nssl = required\n\
+            "protocols = {}\nlisten = {MX_ADDRESS}\nlog_path = /var/log/dovecot.log\nssl = required\n\
              ssl_cert = </etc/dovecot/chain.pem\nssl_key = </etc/dovecot/key.pem\ndisable_plaintext_auth = yes\n\
              auth_mechanisms = plain login\nmail_location = maildir:{MAIL}/%n\nfirst_valid_uid = 1000\n\
              passdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u /etc/dovecot/users\n}}\n\
@@ -63,7 +66,7 @@ impl Dovecot {
              group = postfix\n  }}\n}}\n\
              service lmtp {{\n  unix_listener /var/spool/postfix/private/dovecot-lmtp {{\n    mode = 0600\n    user = postfix\n    \
              group = postfix\n  }}\n}}\n{quota}{}",
-            self.extra
+            self.protocols, self.extra
         );
         write(
             "/etc/dovecot/dovecot.conf",
@@ -74,9 +77,12 @@ impl Dovecot {
             fs::create_dir_all(&home).map_err(WardError::io(home.clone()))?;
             chown(&home, Some(64005), Some(64005)).map_err(WardError::io(home.clone()))?;
         }
-        let places: Vec<String> = [143, 993, 110, 995]
+        let ports = [("imap", 143), ("imap", 993), ("pop3", 110), ("pop3", 995)];
+        let spoken = ports
             .iter()
-            .map(|port| format!("{MX_ADDRESS}:{port}"))
+            .filter(|(protocol, _)| self.protocols.split(' ').any(|spoken| spoken == *protocol));
+        let places: Vec<String> = spoken
+            .map(|(_, port)| format!("{MX_ADDRESS}:{port}"))
             .collect();
         Daemon::start("dovecot", Command::new("/usr/sbin/dovecot").arg("-F"))?.bound_to(&places)
     }

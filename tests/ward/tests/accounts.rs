@@ -44,4 +44,25 @@ trial! {
         ])?;
         system.check_account(&["clinic.example", "--relay-rcpt", STRANGER])?.names("degraded", "relay-sender-not-owned")
     }
+
+    service_behind_auth_is_stopped {
+        // Postfix cuts the session at EHLO and, a moment later, does not even greet: its own log alone says why.
+        let system = Plan::healthy_but(|plan| plan.dovecot = None)?;
+        let report = system.check_account(&["clinic.example", "--timeout", "8s"])?;
+        report.names("broken", "connect-reset")
+    }
+
+    mailbox_password_is_another {
+        let system = Plan::healthy()?.start()?;
+        let wrong = system.file("wrong-password");
+        let mailbox = ["--mailbox", "imaps://mx1.clinic.example", "--mailbox-user", USER, "--mailbox-password-file", &wrong];
+        system.check_account(&[&["clinic.example"], &mailbox[..]].concat())?.names("degraded", "imap-login-failed")
+    }
+
+    no_imap {
+        let system = Plan::healthy_but(|plan| {
+            if let Some(dovecot) = &mut plan.dovecot { dovecot.protocols = "pop3 lmtp".to_owned(); }
+        })?;
+        system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example"])?.names("degraded", "imap-unreachable")
+    }
 }

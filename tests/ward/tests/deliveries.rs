@@ -45,4 +45,14 @@ trial! {
         })?;
         send(&system)?.names("broken", "data-rejected-content")
     }
+
+    over_quota_after_it_was_taken {
+        let system = Plan::healthy_but(|plan| {
+            if let Some(dovecot) = &mut plan.dovecot {
+                dovecot.quota = Some(10_000);
+            }
+        })?;
+        system.fill_mailbox(20_000)?;
+        send(&system)?.names("broken", "accepted-not-delivered")
+    }
 }

@@ -1,6 +1,8 @@
 //! Systems without fault: the program may give advice that is true of them, and nothing else.
 
-use maildoctor_ward::{Mta, Plan, STRANGER, trial};
+use std::process::Command;
+
+use maildoctor_ward::{Mta, PASSWORD, Plan, STRANGER, output_of, trial};
 
 /// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
 const TRUE_ADVICE: [&str; 3] = ["mx-single", "auth-only-after-tls", "vrfy-enabled"];
@@ -33,5 +35,32 @@ trial! {
     exim_round_trip_into_the_mailbox {
         let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
         system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send"])?.healthy_with(&TRUE_ADVICE)
+    }
+
+    postfix_round_trip_read_by_pop3 {
+        let arguments = ["clinic.example", "--mailbox", "pop3s://mx1.clinic.example", "--send"];
+        Plan::healthy()?.start()?.check_account(&arguments)?.healthy_with(&TRUE_ADVICE)
+    }
+
+    postfix_by_its_name_and_port {
+        let system = Plan::healthy()?.start()?;
+        system.check(&["mx1.clinic.example:25", "--domain", "clinic.example"])?.healthy_with(&TRUE_ADVICE)
+    }
+
+    the_message_is_taken_away_again {
+        let system = Plan::healthy()?.start()?;
+        system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send"])?.judges("healthy")?;
+        let left = output_of(Command::new("find").args(["/var/vmail/anna", "-path", "*/cur/*", "-o", "-path", "*/new/*"]))?;
+        assert_eq!(left, "", "the test message must be removed, and nothing else was there");
+        Ok(())
+    }
+
+    no_password_is_shown {
+        let system = Plan::healthy()?.start()?;
+        let report = system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send"])?;
+        let text = report.json().to_string();
+        let word = PASSWORD.split(' ').next().unwrap_or(PASSWORD);
+        assert!(!text.contains(word), "the password stands in the report");
+        Ok(())
     }
 }

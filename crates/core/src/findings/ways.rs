@@ -1,11 +1,12 @@
 //! What many rules ask: the domain's exchangers, the ways into them, and how a way is called.
 
-use crate::case::{Case, Seen, Span, Why};
+use crate::case::{Case, ObsId, Seen, Span, Why};
 use crate::questions::dns::{Addresses, RecordType, Records, Via};
-use crate::questions::smtp::{BannerView, FIRST, Rcpt, Recipient, Sender, StepView};
+use crate::questions::smtp::{BannerView, Channel, Ehlo, FIRST, Rcpt, Recipient, Sender, StepView};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Addr, Domain, Host, Service, Subject, VantageId};
 
+use maildoctor_wire::dialogue::{End, Exchange};
 use maildoctor_wire::wording::Meaning;
 
 use super::{At, services};
@@ -56,7 +57,7 @@ pub(super) fn ways(case: &Case, host: &Host, from: &VantageId) -> Vec<Service> {
 }
 
 /// The observation that shows that a way in is shut: nobody answers, or only to send us away.
-pub(super) fn shut(case: &Case, service: &Service, from: &VantageId) -> Option<crate::case::ObsId> {
+pub(super) fn shut(case: &Case, service: &Service, from: &VantageId) -> Option<ObsId> {
     let connect = case.ask(&Connect, service, from).ok()?;
     if connect.open().is_none() {
         return connect.kept_out().then_some(connect.id());
@@ -118,13 +119,33 @@ pub(super) fn another_takes(at: &At<'_, Service>) -> bool {
     })
 }
 
-/// Whether a submission port matters: submission is expected, and neither 587 nor 465 of the address is open.
+/// Whether a submission port matters: submission is expected, and neither 587 nor 465 of the address lets anybody in.
 pub(super) fn senders_shut(case: &Case, service: &Service, from: &VantageId) -> bool {
     case.terms.submission_expected
         && services(case, &[Role::Submission, Role::Smtps], from, false)
             .iter()
             .filter(|s| s.0.ip() == service.0.ip())
-            .all(|s| case.ask(&Connect, s, from).is_ok_and(|c| c.open().is_none()))
+            .all(|s| case.ask(&Connect, s, from).is_ok_and(|c| c.open().is_none()) || cut(case, s, from).is_some())
+}
+
+/// Where a service that takes the connection cuts it without a word.
+pub(super) enum Cut {
+    /// Before any banner.
+    BeforeBanner(ObsId),
+    /// In place of a reply to EHLO.
+    AtEhlo(ObsId),
+}
+
+/// Whether a service that takes the connection cuts it without a word, and where.
+pub(super) fn cut(case: &Case, service: &Service, from: &VantageId) -> Option<Cut> {
+    let ended = |exchange: &Exchange| matches!(exchange.end, End::Closed | End::Reset) && exchange.reply.is_none();
+    if let Some(banner) = case.ask(&FIRST, service, from).ok().filter(|b| ended(&b.wire.exchange)) {
+        return Some(Cut::BeforeBanner(banner.id()));
+    }
+    [Channel::Tls, Channel::Plain].into_iter().find_map(|channel| {
+        let ehlo = case.ask(&Ehlo { channel }, service, from).ok()?;
+        ended(&ehlo.exchange).then(|| Cut::AtEhlo(ehlo.id()))
+    })
 }
 
 /// Both questions for a host's addresses by the resolver here.

@@ -1,10 +1,9 @@
 //! Whether a server can be reached at all: connect-refused, connect-timeout, connect-reset, connect-slow,
 //! host-unreachable, host-unresolvable, port25-blocked-here.
 
-use maildoctor_wire::dialogue::End;
 use maildoctor_wire::rdns::is_private;
 
-use super::ways::{address_answers, called, host_of, senders_shut};
+use super::ways::{Cut, address_answers, called, cut, host_of, senders_shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Skip, Why};
 use crate::catalogue::Severity;
@@ -115,23 +114,30 @@ fn reset(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if connect.open().is_none() || !matters(at, connect.role) && connect.role != Role::Smtp {
         return Ok(State::NotApplicable);
     }
-    let banner = at.ask(&FIRST)?;
-    let cut = matches!(banner.wire.exchange.end, End::Closed | End::Reset) && banner.wire.exchange.reply.is_none();
-    if cut {
-        found
-            .is(group(connect.role))
-            .says(format!(
-                "{} port {} takes the connection and cuts it before any banner",
-                called(at.case, &at.on, &at.from),
-                at.on.0.port()
-            ))
-            .detail("host", connect.host.clone().unwrap_or_else(|| at.on.0.ip().to_string()))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("port", at.on.0.port())
-            .witnessed(banner.id())
-            .claims(banner.id(), Share::Whole, Basis::Witnessed)
-            .owes_step(banner.id());
-    }
+    let server = called(at.case, &at.on, &at.from);
+    let port = at.on.0.port();
+    let (id, says) = match cut(at.case, &at.on, &at.from) {
+        Some(Cut::BeforeBanner(id)) => {
+            (id, format!("{server} port {port} takes the connection and cuts it before any banner"))
+        }
+        Some(Cut::AtEhlo(id)) => {
+            (id, format!("{server} port {port} greets and cuts the connection at EHLO: its own log says why"))
+        }
+        None => {
+            at.ask(&FIRST)?;
+            return found.state();
+        }
+    };
+    at.note(id);
+    found
+        .is(group(connect.role))
+        .says(says)
+        .detail("host", connect.host.clone().unwrap_or_else(|| at.on.0.ip().to_string()))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("port", port)
+        .witnessed(id)
+        .claims(id, Share::Whole, Basis::Witnessed)
+        .owes_step(id);
     found.state()
 }
 
