@@ -107,6 +107,24 @@ fn every_fault_is_named_first_and_a_healthy_system_not_at_all() {
 }
 
 #[test]
+fn a_message_is_followed_into_the_mailbox_and_removed_again() {
+    for protocol in ["imaps", "imap", "pop3s", "pop3"] {
+        let running = lab(&[]);
+        let report = report(&running, &["--send", "--mailbox", &format!("{protocol}://mail.lab.example")]);
+        assert!(diagnosis(&report).is_empty(), "{protocol}: {:?}", diagnosis(&report));
+        let arrived: Vec<&Value> =
+            report["observations"].as_array().unwrap().iter().filter(|o| o["probe"] == "mailbox.arrival/1").collect();
+        assert_eq!(arrived.len(), 2, "{protocol}: one by the exchanger and one by submission");
+        for arrival in arrived {
+            assert_eq!(arrival["outcome"]["result"], "found", "{protocol}: {arrival}");
+            assert_eq!(arrival["outcome"]["removed"], true, "{protocol}: {arrival}");
+        }
+        let left = std::fs::read_dir(running.lab.maildir("anna@lab.example").join("new")).unwrap().count();
+        assert_eq!(left, 0, "{protocol}: a test message was left behind");
+    }
+}
+
+#[test]
 fn two_faults_that_have_nothing_to_do_with_each_other_are_both_named() {
     for pair in [
         ["cert-expired", "mx-split-horizon"],

@@ -9,6 +9,7 @@ use hickory_proto::rr::RecordType;
 use maildoctor_wire::{dnsbl, rdns};
 
 use crate::dns::{Fault as Dns, View, data};
+use crate::mailbox::Protocol;
 use crate::scenario::{Action, Role, Rule};
 use crate::smtp::{Behaviour, Door};
 use crate::tls::Variant;
@@ -398,6 +399,27 @@ const FAULTS: &[Fault] = &[
         sends(s, |server| server.loses = true)
     }),
     fault("delivered-to-junk", |s| sends(s, |server| server.folder = ".Junk")),
+    fault("imap-unreachable", |s| {
+        s.mailbox = Some(Protocol::Imap);
+        s.mailboxes.iter_mut().for_each(|m| m.shut |= m.protocol == Protocol::Imap);
+        Ok(())
+    }),
+    fault("pop3-unreachable", |s| {
+        s.mailbox = Some(Protocol::Pop3);
+        s.mailboxes.iter_mut().for_each(|m| m.shut |= m.protocol == Protocol::Pop3);
+        Ok(())
+    }),
+    fault("imap-login-failed", |s| {
+        s.mailbox = Some(Protocol::Imap);
+        s.mailboxes.iter_mut().for_each(|m| m.refuses = true);
+        Ok(())
+    }),
+    fault("imap-cert-problem", |s| {
+        s.mailbox = Some(Protocol::Imap);
+        let tls = s.authority.server(&[&format!("mail.{DOMAIN}")], Variant::Expired)?;
+        s.mailboxes.iter_mut().for_each(|m| m.tls = tls.clone());
+        Ok(())
+    }),
     fault("esmtp-pipelining-violation", |s| {
         reply(s, "EHLO", "554 5.5.0 SMTP synchronization error")
             .and_then(|()| reply(s, "HELO", "554 5.5.0 SMTP synchronization error"))

@@ -2,10 +2,11 @@
 //!
 //! It lives on loopback addresses of its own and needs no rights: an SMTP receiver in three roles (25, 587,
 //! 465), a DNS server with an inside and an outside view, blacklists that the receiver asks through that
-//! DNS, and mailboxes on disk. Nothing it holds ever leaves the machine.
+//! DNS, and mailboxes that are read by IMAP and POP3. Nothing it holds ever leaves the machine.
 
 pub mod dns;
 pub mod faults;
+pub mod mailbox;
 pub mod net;
 pub mod scenario;
 pub mod smtp;
@@ -61,6 +62,10 @@ pub struct Setup {
     pub submission: Behaviour,
     /// Submission with implicit TLS.
     pub smtps: Behaviour,
+    /// The mailbox servers: IMAP, IMAP with TLS at once, POP3, POP3 with TLS at once.
+    pub mailboxes: [mailbox::Behaviour; 4],
+    /// The mailbox that `check` is to look into; the Maildir itself where absent.
+    pub mailbox: Option<mailbox::Protocol>,
     /// The certificate authority.
     pub authority: Authority,
     /// How the receiver asks its DNS.
@@ -83,7 +88,22 @@ impl Setup {
     /// The healthy system.
     fn healthy(plan: Plan) -> Result<Self, LabError> {
         let authority = Authority::new()?;
+        let at_mailboxes = authority.server(&[&format!("mail.{DOMAIN}")], Variant::Good)?;
+        let mailbox = |protocol, implicit| mailbox::Behaviour {
+            protocol,
+            implicit,
+            shut: false,
+            refuses: false,
+            tls: at_mailboxes.clone(),
+        };
         let mut setup = Self {
+            mailboxes: [
+                mailbox(mailbox::Protocol::Imap, false),
+                mailbox(mailbox::Protocol::Imap, true),
+                mailbox(mailbox::Protocol::Pop3, false),
+                mailbox(mailbox::Protocol::Pop3, true),
+            ],
+            mailbox: None,
             mx: [Self::exchanger(&authority, 1)?, Self::exchanger(&authority, 2)?],
             submission: Self::sender(&authority, Role::Submission)?,
             smtps: Self::sender(&authority, Role::Smtps)?,
@@ -189,6 +209,7 @@ pub struct Lab {
     zones: dns::Shared,
     events: broadcast::Sender<String>,
     send: bool,
+    mailbox: Option<mailbox::Protocol>,
     _tasks: JoinSet<()>,
 }
 
@@ -245,6 +266,10 @@ impl Lab {
         ] {
             smtp::serve(site.clone(), behaviour, on, &mut tasks).await?;
         }
+        let ports = [plan.imap, plan.imaps, plan.pop3, plan.pop3s];
+        for (behaviour, port) in setup.mailboxes.into_iter().zip(ports) {
+            mailbox::serve(site.clone(), behaviour, SocketAddr::new(plan.mail(), port), &mut tasks).await?;
+        }
         let mut arguments = setup.arguments;
         if setup.token.is_some() {
             arguments.extend(["--auth-token-file".to_owned(), root.join("token").display().to_string()]);
@@ -259,6 +284,7 @@ impl Lab {
             zones,
             events,
             send: setup.send,
+            mailbox: setup.mailbox,
             _tasks: tasks,
         })
     }
@@ -285,11 +311,15 @@ impl Lab {
         out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
         out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);
         if self.send {
-            out.extend([
-                "--send".to_owned(),
-                "--mailbox".to_owned(),
-                format!("maildir:{}", self.maildir(&anna).display()),
-            ]);
+            out.push("--send".to_owned());
+        }
+        if self.send || self.mailbox.is_some() {
+            let mailbox = match self.mailbox {
+                None => format!("maildir:{}", self.maildir(&anna).display()),
+                Some(mailbox::Protocol::Imap) => format!("imaps://mail.{DOMAIN}"),
+                Some(mailbox::Protocol::Pop3) => format!("pop3s://mail.{DOMAIN}"),
+            };
+            out.extend(["--mailbox".to_owned(), mailbox]);
         }
         out.extend(self.arguments.iter().cloned());
         out

@@ -6,6 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 /// How often another network or port is tried before giving up.
 const TRIES: usize = 50;
 
+/// The first of the ports that a lab may take, and how many there are.
+const FIRST_PORT: u16 = 10_240;
+const PORTS: u16 = 20_000;
+
 /// The places of a lab.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -36,9 +40,8 @@ impl Plan {
     /// # Errors
     /// Where loopback has only one address, or no ports are left.
     pub fn find() -> io::Result<Self> {
-        use std::hash::{BuildHasher, Hasher};
         for _ in 0..TRIES {
-            let seed = std::collections::hash_map::RandomState::new().build_hasher().finish().to_be_bytes();
+            let seed = crate::random().to_be_bytes();
             let network = [seed[0].clamp(1, 254), seed[1]];
             let mut plan = Self {
                 network,
@@ -61,6 +64,10 @@ impl Plan {
                 ));
             }
             let ports: Option<Vec<u16>> = (0..9).map(|_| plan.free_port()).collect();
+            let distinct = ports.as_ref().map(|p| p.iter().collect::<std::collections::BTreeSet<_>>().len());
+            if distinct != Some(9) {
+                continue;
+            }
             if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, closed]) = ports.as_deref() {
                 (plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps) =
                     (*smtp, *submission, *smtps, *imap, *imaps);
@@ -71,14 +78,15 @@ impl Plan {
         Err(io::Error::new(io::ErrorKind::AddrInUse, "no free loopback ports were found for the lab"))
     }
 
-    /// A port that is free for TCP and UDP on all addresses of the lab.
+    /// A port that is free for TCP and UDP on all addresses of the lab. Below the range from which systems
+    /// give out ports by themselves: there a client's socket may take it before the server does.
     fn free_port(&self) -> Option<u16> {
         (0..TRIES).find_map(|_| {
-            let port = TcpListener::bind(SocketAddr::new(self.mx(1), 0)).ok()?.local_addr().ok()?.port();
+            let port = FIRST_PORT + u16::try_from(crate::random() % u64::from(PORTS)).ok()?;
             let all = [self.mx(1), self.mx(2), self.mail(), self.resolver(), self.outside()];
             let free = |ip: &IpAddr| {
-                TcpListener::bind(SocketAddr::new(*ip, port)).is_ok()
-                    && UdpSocket::bind(SocketAddr::new(*ip, port)).is_ok()
+                let on = SocketAddr::new(*ip, port);
+                TcpListener::bind(on).is_ok() && UdpSocket::bind(on).is_ok()
             };
             all.iter().all(free).then_some(port)
         })
