@@ -4,6 +4,7 @@
 
 pub mod case;
 pub mod catalogue;
+mod chance;
 pub mod check;
 pub mod diagnosis;
 pub mod findings;

@@ -45,8 +45,18 @@ pub fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// Control characters, and the marks that turn the direction of writing.
-fn harmful(c: char) -> bool {
+/// A word as a POSIX shell takes it: bare where a shell can read nothing into it, quoted otherwise.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Control characters, and the marks that turn the direction of writing: what must not reach a terminal.
+pub fn harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -71,6 +81,14 @@ mod tests {
         fn any_text_can_be_read(text in ".*") {
             let _ = unescape(&text);
         }
+    }
+
+    #[test]
+    fn a_word_from_outside_cannot_leave_its_quotes() {
+        assert_eq!(shell_word("example.org"), "example.org");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("a'; rm -rf ~"), r"'a'\''; rm -rf ~'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

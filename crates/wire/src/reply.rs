@@ -147,11 +147,6 @@ impl ReplyParser {
         None
     }
 
-    /// Whether part of a reply has arrived.
-    pub fn is_midway(&self) -> bool {
-        self.first_at.is_some()
-    }
-
     /// When the first octet of the unfinished reply arrived.
     pub fn first_octet_at(&self) -> Option<Duration> {
         self.first_at

@@ -7,6 +7,7 @@ use anyhow::Context;
 use maildoctor_core::report::text::harmless;
 use maildoctor_lab::scenario::Scenario;
 use maildoctor_lab::{Lab, faults};
+use maildoctor_wire::octets::shell_word;
 
 use crate::output;
 
@@ -93,7 +94,7 @@ async fn stop() {
 fn introduction(lab: &Lab) -> String {
     use secrecy::ExposeSecret;
     let plan = lab.plan();
-    let command: Vec<String> = lab.check_arguments().into_iter().map(|word| quoted(&word)).collect();
+    let command: Vec<String> = lab.check_arguments().into_iter().map(|word| shell_word(&word)).collect();
     let accounts: Vec<String> = lab
         .accounts()
         .iter()
@@ -116,9 +117,4 @@ fn introduction(lab: &Lab) -> String {
         m = plan.mail(),
         d = plan.dns,
     )
-}
-
-fn quoted(word: &str) -> String {
-    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c));
-    if plain && !word.is_empty() { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

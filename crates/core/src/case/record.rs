@@ -1,6 +1,5 @@
 //! Where probes write what they saw while the run goes on.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +39,6 @@ struct Book {
     observations: Vec<Observation>,
     unasked: Vec<Unasked>,
     steps: u64,
-    open: HashMap<u64, String>,
 }
 
 /// Collects observations from all probes at once. Cloning it gives another pen for the same book.
@@ -59,7 +57,6 @@ pub struct Step {
 
 impl Drop for Step {
     fn drop(&mut self) {
-        self.recorder.book().open.remove(&self.number);
         self.recorder.tell(Noted::Ended { step: self.number });
     }
 }
@@ -93,9 +90,7 @@ impl Recorder {
         let number = {
             let mut book = self.book();
             book.steps += 1;
-            let number = book.steps;
-            book.open.insert(number, what.clone());
-            number
+            book.steps
         };
         self.tell(Noted::Began { step: number, what });
         Step { number, recorder: self.clone() }

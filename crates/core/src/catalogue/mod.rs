@@ -103,11 +103,6 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     codes().filter_map(entry)
 }
 
-/// The Markdown of an entry, as it stands beside the rule.
-pub fn markdown(code: &str) -> Option<&'static str> {
-    slots().get(code).map(|(text, _)| *text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

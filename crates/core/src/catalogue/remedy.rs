@@ -3,6 +3,7 @@
 //! Some of those values were chosen by a peer. In a command each is put as one quoted word of a POSIX
 //! shell, and a command whose value is not known is left out.
 
+use maildoctor_wire::octets::shell_word;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -56,7 +57,7 @@ fn step(name: &str, text: &str, detail: &Map<String, Value>) -> Step {
             };
         } else if fence == Some(true) {
             if !line.trim().is_empty() {
-                commands.extend(fill(line, detail, quoted));
+                commands.extend(fill(line, detail));
             }
         } else {
             prose.push_str(line);
@@ -83,8 +84,8 @@ fn filled_prose(text: &str, detail: &Map<String, Value>) -> String {
 }
 
 /// Fills a command; `None` where a value is not known.
-fn fill(text: &str, detail: &Map<String, Value>, quote: fn(&str) -> String) -> Option<String> {
-    walk(text, |name| detail.get(name).filter(|v| !v.is_null()).map(|value| quote(&shown(value))))
+fn fill(text: &str, detail: &Map<String, Value>) -> Option<String> {
+    walk(text, |name| detail.get(name).filter(|v| !v.is_null()).map(|value| shell_word(&shown(value))))
 }
 
 /// Copies a text with each `{name}` replaced; `{{` and `}}` stand for the braces themselves, and a brace
@@ -126,15 +127,6 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A value inside a command: left bare where a shell cannot read anything into it, quoted otherwise.
-fn quoted(value: &str) -> String {
-    if !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || "@%+:,./_-".contains(c)) {
-        value.to_owned()
-    } else {
-        format!("'{}'", value.replace('\'', r"'\''"))
-    }
-}
-
 /// Markdown paragraphs as running text: lines of one paragraph joined, lists kept.
 fn flat(text: &str) -> String {
     let mut out = String::new();
@@ -160,21 +152,18 @@ mod tests {
     #[test]
     fn a_value_chosen_by_a_peer_stays_one_word() {
         let evil = detail("x'; rm -rf / #");
-        assert_eq!(fill("dig {zone}", &evil, quoted).unwrap(), r"dig 'x'\''; rm -rf / #'");
-        assert_eq!(fill("dig {zone}", &detail("dnsbl.example.net"), quoted).unwrap(), "dig dnsbl.example.net");
+        assert_eq!(fill("dig {zone}", &evil).unwrap(), r"dig 'x'\''; rm -rf / #'");
+        assert_eq!(fill("dig {zone}", &detail("dnsbl.example.net")).unwrap(), "dig dnsbl.example.net");
     }
 
     #[test]
     fn a_command_without_its_value_is_left_out() {
-        assert_eq!(fill("dig {host}", &detail("x"), quoted), None);
+        assert_eq!(fill("dig {host}", &detail("x")), None);
         assert_eq!(filled_prose("Ask {host}.", &detail("x")), "Ask <host>.");
     }
 
     #[test]
     fn braces_of_the_shell_are_left_alone() {
-        assert_eq!(
-            fill("awk '{{print $1}}' ${HOME} {zone}", &detail("z"), quoted).unwrap(),
-            "awk '{print $1}' ${HOME} z"
-        );
+        assert_eq!(fill("awk '{{print $1}}' ${HOME} {zone}", &detail("z")).unwrap(), "awk '{print $1}' ${HOME} z");
     }
 }

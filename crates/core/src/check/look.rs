@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::{join, join_all, join3};
 
+use crate::chance;
 use crate::options::{Login, MailboxSpec};
 use crate::probe::dns::{self, Exchanger};
 use crate::probe::envelope::{Envelope, mail_before_tls};
@@ -131,8 +132,7 @@ impl Plan {
 
 /// A local part that nobody has.
 fn nobody() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    format!("maildoctor-{:016x}", std::collections::hash_map::RandomState::new().build_hasher().finish())
+    format!("maildoctor-{:016x}", chance::number())
 }
 
 /// A server known to be up, asked whether our way out is open at all.

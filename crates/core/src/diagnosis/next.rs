@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use maildoctor_wire::octets::shell_word;
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
@@ -53,33 +54,10 @@ fn worth_asking(code: &str) -> bool {
 fn command(case: &Case, add: &str) -> String {
     let mut words = vec!["maildoctor".to_owned()];
     if case.terms.arguments.is_empty() {
-        words.extend(["check".to_owned(), quoted(&case.target.input)]);
+        words.extend(["check".to_owned(), shell_word(&case.target.input)]);
     } else {
-        words.extend(case.terms.arguments.iter().map(|word| quoted(word)));
+        words.extend(case.terms.arguments.iter().map(|word| shell_word(word)));
     }
     words.push(add.to_owned());
     words.join(" ")
-}
-
-/// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-[]".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_word_from_outside_cannot_leave_its_quotes() {
-        assert_eq!(quoted("example.org"), "example.org");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("a'; rm -rf ~"), r"'a'\''; rm -rf ~'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -301,12 +301,8 @@ impl<'r> Found<'r> {
         });
     }
 
-    /// A test that would tell more: what it would tell apart, and what to add to this run's command.
-    pub fn suggest(&mut self, why: impl Into<String>, add: impl Into<String>) {
-        self.suggestions.push(Suggestion { why: why.into(), add: add.into(), only_with: None });
-    }
-
-    /// The same, said only where a code is among the findings in the end.
+    /// A test that would tell more, said only where a code is among the findings in the end: what it would tell
+    /// apart, and what to add to this run's command.
     pub fn suggest_with(&mut self, code: &'static str, why: impl Into<String>, add: impl Into<String>) {
         self.suggestions.push(Suggestion { why: why.into(), add: add.into(), only_with: Some(code) });
     }

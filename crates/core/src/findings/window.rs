@@ -61,11 +61,6 @@ impl<'c, K: Kind> At<'c, K> {
         self.told.borrow_mut().insert(id);
     }
 
-    /// The same subject from another vantage; what it tells is not noted here.
-    pub fn seen_from(&self, from: &VantageId) -> At<'c, K> {
-        At::new(self.case, self.on.clone(), from.clone())
-    }
-
     /// What the rule was told of.
     pub fn evidence(&self) -> Vec<ObsId> {
         self.told.borrow().iter().copied().collect()

@@ -6,6 +6,7 @@ use maildoctor_wire::reply::Reply;
 
 use super::Context;
 use super::session::{Session, Way};
+use crate::chance;
 use crate::questions::smtp::{Message, MessageWire, Path};
 use crate::subject::Service;
 
@@ -68,9 +69,7 @@ pub async fn send(
 
 /// A mark that nobody can guess and no other run has.
 fn new_mark() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let word = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-    format!("md{:016x}{:016x}", word(), word())
+    format!("md{:016x}{:016x}", chance::number(), chance::number())
 }
 
 fn text(sender: &str, recipient: &str, mark: &str) -> String {

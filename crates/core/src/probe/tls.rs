@@ -256,11 +256,9 @@ pub async fn ask_hello(
 
 /// The random octets of a hello. No secret depends on them: the handshake is never completed.
 fn nonce() -> [u8; 32] {
-    use std::hash::{BuildHasher, Hasher};
     let mut out = [0; 32];
     for chunk in out.chunks_mut(8) {
-        let word = std::collections::hash_map::RandomState::new().build_hasher().finish().to_be_bytes();
-        chunk.copy_from_slice(&word);
+        chunk.copy_from_slice(&crate::chance::number().to_be_bytes());
     }
     out
 }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use maildoctor_wire::octets::harmful;
+
 use super::model::{Finding, Report, State};
 use crate::case::Observation;
 use crate::catalogue::{self, Severity};
@@ -70,9 +72,7 @@ impl Style {
 pub fn harmless(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let shown = c != '\n'
-                && (c.is_control()
-                    || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+            let shown = c != '\n' && harmful(c);
             let text = if shown { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() };
             text.chars().collect::<Vec<_>>()
         })
