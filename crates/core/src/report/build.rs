@@ -58,7 +58,7 @@ fn finding(case: &Case, judged: &Judged) -> Finding {
                 observation: claim.on,
                 share_ms: match claim.share {
                     Share::Of(span) => Some(span.length_ms()),
-                    Share::Whole => None,
+                    Share::Whole => case.observation(claim.on).map(|o| o.took_ms),
                 },
                 basis: claim.basis.name().to_owned(),
             })

@@ -28,7 +28,7 @@ pub struct Tool {
 pub struct Claim {
     /// What it explains.
     pub observation: ObsId,
-    /// How much of its time, in milliseconds; null where it explains a failed step.
+    /// How much of its time, in milliseconds: all of it where the claim is on the whole.
     pub share_ms: Option<u64>,
     /// How that is known.
     pub basis: String,

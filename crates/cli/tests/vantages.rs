@@ -1,0 +1,86 @@
+//! Two places to look from: this machine, and a SOCKS5 proxy that stands for the world outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+mod common;
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+use common::{diagnosis, lab, report};
+
+/// What the proxy does with a connection: lets it pass, or says that it failed (RFC 1928 section 6).
+type Verdict = fn(u16, u16) -> Option<u8>;
+
+/// A SOCKS5 proxy; `verdict` is asked with the port of mail exchange and the port asked for.
+fn proxy(smtp: u16, verdict: Verdict) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(client, smtp, verdict));
+        }
+    });
+    format!("socks5://{at}")
+}
+
+fn serve(mut client: TcpStream, smtp: u16, verdict: Verdict) -> io::Result<()> {
+    let mut head = [0; 2];
+    client.read_exact(&mut head)?;
+    client.read_exact(&mut vec![0; usize::from(head[1])])?;
+    client.write_all(&[5, 0])?;
+    let mut request = [0; 10];
+    client.read_exact(&mut request)?;
+    let ip = Ipv4Addr::new(request[4], request[5], request[6], request[7]);
+    let port = u16::from_be_bytes([request[8], request[9]]);
+    if let Some(code) = verdict(smtp, port) {
+        return client.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]);
+    }
+    let mut server = TcpStream::connect(SocketAddr::new(IpAddr::V4(ip), port))?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+    let _ = io::copy(&mut server, &mut client);
+    client.shutdown(std::net::Shutdown::Both)
+}
+
+#[test]
+fn a_healthy_system_is_healthy_from_both_places() {
+    let running = lab(&[]);
+    let outside = proxy(running.lab.plan().smtp, |_, _| None);
+    let report = report(&running, &["--from", "local", "--from", &outside]);
+    assert_eq!((report["verdict"].as_str(), diagnosis(&report)), (Some("healthy"), vec![]));
+    assert_eq!(report["vantages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn open_inside_and_shut_outside_is_a_firewall() {
+    let running = lab(&[]);
+    let outside = proxy(running.lab.plan().smtp, |smtp, port| (port == smtp).then_some(5));
+    let report = report(&running, &["--from", "local", "--from", &outside]);
+    assert_eq!(diagnosis(&report), ["port-filtered-from-outside"]);
+    assert_eq!(report["verdict"], "broken");
+    let all: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
+    assert!(all.contains(&"vantages-disagree") && all.contains(&"connect-refused"), "{all:?}");
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_no_fault_of_the_target() {
+    let running = lab(&[]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let report = report(&running, &["--from", "local", "--from", &format!("socks5://{nobody}")]);
+    assert!(
+        !diagnosis(&report).iter().any(|code| code.starts_with("connect-") || code.starts_with("mx-")),
+        "{:?}",
+        diagnosis(&report)
+    );
+}
