@@ -201,6 +201,9 @@ fn the_lab_cuts_resets_and_drips_at_every_step() {
             let started = Instant::now();
             let report = report(&running, &["--timeout", "700ms", "--deadline", "3s"]);
             assert!(started.elapsed() < Duration::from_secs(3) + GRACE, "{step} {action} took {:?}", started.elapsed());
+            if ["BANNER", "EHLO", "MAIL", "RCPT"].contains(&step) && ["cut", "silent"].contains(&action) {
+                assert_ne!(report["verdict"], "healthy", "{step} {action}");
+            }
             if action == "split" {
                 assert_eq!(report["verdict"], "healthy", "{step} {action}: {:?}", common::diagnosis(&report));
             }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::case::Case;
+use crate::case::{Case, Why};
 use crate::catalogue::{Party, Severity};
 use crate::findings::{Check, State};
 
@@ -58,7 +58,7 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
     }
     // A fault of ours that kept something from being seen: not seen is not healthy.
     let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
-    if (kept_us && checks.iter().any(|c| c.state.is_err())) || !saw_anything(checks) {
+    if (kept_us && checks.iter().any(|c| c.state.is_err())) || !saw_anything(checks) || recipient_unanswered(checks) {
         return Verdict::Inconclusive;
     }
     Verdict::Healthy
@@ -79,6 +79,15 @@ fn saw_anything(checks: &[Check]) -> bool {
         matches!(c.state, Ok(State::Clear | State::Found))
             && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))
     })
+}
+
+/// Whether the recipient was asked for and no exchanger gave an answer that tells: mail may arrive or not.
+fn recipient_unanswered(checks: &[Check]) -> bool {
+    let asked: Vec<&Check> = checks.iter().filter(|c| c.code == "recipient-unknown").collect();
+    let none_told = asked.iter().all(|c| c.state.is_err());
+    let in_the_way =
+        |c: &&Check| matches!(c.why(), Some(Why::Blocked(_) | Why::Denied(_) | Why::Failed(_) | Why::NotReached));
+    none_told && asked.iter().any(in_the_way)
 }
 
 /// The verdict and its first cause, in one sentence that a manager can read.
@@ -110,7 +119,7 @@ pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> Strin
             format!("It could not be told whether mail for {what} arrives: {says}.")
         }
         (_, None) => format!(
-            "It could not be told whether mail for {what} arrives: nothing of it could be reached in the time given."
+            "It could not be told whether mail for {what} arrives: no server gave an answer that tells, in the time given."
         ),
     }
 }

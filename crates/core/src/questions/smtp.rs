@@ -408,7 +408,7 @@ step!(Rcpt, "smtp.rcpt/1", |question, case, on, from| {
         let question = Mail { sender: question.sender, channel, authenticated: question.authenticated };
         case.ask(&question, on, from).and_then(|m| m.need(|m| m.accepted()))
     };
-    mail(Channel::Tls).or_else(|_| mail(Channel::Plain))
+    mail(Channel::Tls).or_else(|why| mail(Channel::Plain).map_err(|other| why.min(other)))
 });
 step!(Vrfy, "smtp.vrfy/1", |_, case, on, from| needs_session(case, on, from));
 

@@ -46,7 +46,8 @@ fn strips(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let ehlo = at.ask(&Ehlo { channel: Channel::Plain })?;
     let capabilities = ehlo.need(|e| e.capabilities.as_ref())?;
     if capabilities.starttls_masked() && !capabilities.offers("STARTTLS") {
-        let word = capabilities.masked().first().copied().unwrap_or_default().to_owned();
+        let word =
+            capabilities.masked().into_iter().find(|w| w.len() == "STARTTLS".len()).unwrap_or_default().to_owned();
         found
             .is(Key::Named("strip".to_owned()))
             .says(format!("something before {} has turned STARTTLS into {word}", called(at.case, &at.on, &at.from)))
