@@ -88,6 +88,13 @@ pub fn render(report: &Report, style: Style) -> String {
     // Painted after wrapping: colour has no width.
     let coloured = wrapped.replacen(&report.verdict.name().to_uppercase(), &style.verdict(report.verdict), 1);
     out.push_str(&coloured);
+    if report.target.domain.is_none() && report.target.host.as_deref() == Some(report.target.input.as_str()) {
+        let line = format!(
+            "{} was taken as a server and not as a domain: it has no MX record, and the MX of the domain above names it.",
+            harmless(&report.target.input)
+        );
+        out.push_str(&wrap(&line, width, "  ", "  "));
+    }
     let (serious, advice): (Vec<&Finding>, Vec<&Finding>) =
         report.diagnosis.iter().partition(|f| f.effective_severity > Severity::Advice);
     for (place, finding) in serious.iter().enumerate() {
