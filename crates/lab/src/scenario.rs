@@ -164,6 +164,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_story_of_the_guide_reads() {
+        let guide = include_str!("../../../docs/LAB.md");
+        let story = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(Scenario::from_toml(story).unwrap().rules.len(), 3);
+    }
+
+    #[test]
     fn a_story_reads_and_a_typing_error_is_named() {
         let story =
             Scenario::from_toml("faults = ['cert-expired']\n[[rule]]\non = 'RCPT'\nnth = 2\nreply = '450 4.7.1 later'\ndelay = '20ms'\naction = 'split'\n")
