@@ -7,10 +7,10 @@ use maildoctor_wire::wording::named_zone;
 use super::super::ways::{banner_wait, called, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Span, Why};
-use crate::questions::dns::{ListEntry, RecordType, Via};
+use crate::questions::dns::{ListEntry, RecordType, ReverseNames, Via};
 use crate::questions::smtp::{FIRST, Rcpt, SECOND};
 use crate::questions::tcp::Role;
-use crate::subject::{Service, Zone};
+use crate::subject::{Addr, Service, Zone};
 
 const MX: &[Role] = &[Role::Smtp];
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
@@ -33,6 +33,9 @@ const TEASE_MS: u64 = 1500;
 /// A reply that came sooner than this waited for nothing that could be laid over it.
 pub(in super::super) const WAITED_MS: u64 = 1500;
 
+/// What is answered within this time is none of the suspects, in milliseconds.
+const SUSPECT_MS: u64 = 1000;
+
 /// From here on the answer of a blacklist is slow.
 const LIST_SLOW_MS: u64 = 2000;
 
@@ -51,11 +54,12 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         Some(ms) => format!("; a second visit waited {:.1} s as well", ms as f64 / 1000.0),
         None => String::new(),
     };
+    let suspect = likelier_suspect(at);
     let shape = resolver_shape(wait).map(|text| format!(" ({text})")).unwrap_or_default();
     found
         .is(Key::Named("banner wait".to_owned()))
         .says(format!(
-            "the banner of {} comes after {:.1} s{shape}{again}",
+            "the banner of {} comes after {:.1} s{shape}{again}{suspect}",
             called(at.case, &at.on, &at.from),
             wait as f64 / 1000.0
         ))
@@ -71,6 +75,28 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         );
     }
     found.state()
+}
+
+/// Which of the two usual suspects, reverse DNS and blacklists, is the likelier seen from here; nothing where
+/// one of them is slow for us as well, for then it has a finding of its own, or where we do not know.
+fn likelier_suspect(at: &At<'_, Service>) -> String {
+    let quick = |took: u64| took < SUSPECT_MS;
+    let names: Vec<u64> = sources(at.case, &at.from)
+        .into_iter()
+        .filter_map(|source| at.ask_of(&ReverseNames { via: Via::Own }, &Addr(source)).ok())
+        .map(|seen| seen.observation().took_ms)
+        .collect();
+    let lists: Vec<u64> = at.case.every::<ListEntry>().map(|seen| seen.observation().took_ms).collect();
+    let Some(name) = names.iter().max().copied().filter(|took| quick(*took)) else { return String::new() };
+    match lists.iter().max() {
+        None => format!(
+            "; of the usual suspects a blacklist is the likelier, for the reverse name of our address is answered in {name} ms"
+        ),
+        Some(list) if quick(*list) => format!(
+            "; neither the reverse name of our address ({name} ms) nor the blacklists that were asked ({list} ms) are slow for us, so it is another list, or the server's own resolver"
+        ),
+        Some(_) => String::new(),
+    }
 }
 
 /// Whether a wait is that of a resolver's usual time-outs: 5 s a try, and what libc, BIND and Windows make of it.
