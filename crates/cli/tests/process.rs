@@ -183,3 +183,15 @@ fn a_bare_name_that_the_mx_above_names_is_taken_as_a_server_and_said_to_be() {
     assert!(text.contains("was taken as a server"), "{text}");
     assert!(!text.contains("mx-missing"), "{text}");
 }
+
+#[test]
+fn only_and_skip_are_obeyed() {
+    let running = lab(&["cert-expired"]);
+    let report = common::report(&running, &["--only", "dns"]);
+    assert_eq!(report["verdict"], "healthy", "{:?}", common::diagnosis(&report));
+    let talked =
+        report["observations"].as_array().unwrap().iter().any(|o| !o["probe"].as_str().unwrap().starts_with("dns."));
+    assert!(!talked, "something else than the DNS was asked");
+    let report = common::report(&running, &["--skip", "tls"]);
+    assert!(common::diagnosis(&report).is_empty(), "{:?}", common::diagnosis(&report));
+}

@@ -299,6 +299,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether any server is to be talked to: the DNS alone needs no connection.
+    pub fn talks(&self) -> bool {
+        self.areas.iter().any(|area| !matches!(*area, "dns" | "records" | "reputation" | "server-config"))
+    }
+
     /// Whether an area is checked.
     pub fn wants(&self, area: &str) -> bool {
         self.areas.contains(&area)

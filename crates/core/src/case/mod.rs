@@ -87,6 +87,8 @@ pub struct Terms {
     pub send: bool,
     /// A mailbox was named.
     pub mailbox: bool,
+    /// The areas that were to be checked (`--only`, `--skip`); empty means all.
+    pub areas: Vec<String>,
     /// One step's bound, in milliseconds.
     pub timeout_ms: u64,
     /// The run's bound, in milliseconds.

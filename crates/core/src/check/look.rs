@@ -222,6 +222,9 @@ async fn exchange_host(
 
 /// One mail exchanger: session and envelope, and what looks behind a slow banner or a dead port.
 async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> Visited {
+    if !context.options.talks() {
+        return Visited { way, preference: None, offers_auth: false, took_target: false };
+    }
     let visit = session::first_visit(context, &way).await;
     let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false };
     if !visit.open {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, VantageRecord, millis};
-use crate::options::{MailboxSpec, Options};
+use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
 use crate::probe::context::AuthBudget;
 use crate::probe::tls::{TrustError, Trusted};
@@ -138,6 +138,10 @@ fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
         user: options.user.clone().or_else(|| options.token.as_ref().map(|_| "token".to_owned())),
         send: options.send,
         mailbox: options.mailbox.is_some(),
+        areas: match options.areas.len() {
+            all if all == AREAS.len() => Vec::new(),
+            _ => options.areas.iter().map(|area| (*area).to_owned()).collect(),
+        },
         timeout_ms: millis(options.timeout),
         deadline_ms: millis(options.deadline),
         arguments: options.arguments.clone(),

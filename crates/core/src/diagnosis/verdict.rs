@@ -58,7 +58,10 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
     }
     // A fault of ours that kept something from being seen: not seen is not healthy.
     let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
-    if (kept_us && checks.iter().any(|c| c.state.is_err())) || !saw_anything(checks) || recipient_unanswered(checks) {
+    if (kept_us && checks.iter().any(|c| c.state.is_err()))
+        || !saw_anything(case, checks)
+        || recipient_unanswered(checks)
+    {
         return Verdict::Inconclusive;
     }
     Verdict::Healthy
@@ -74,7 +77,11 @@ fn counts(case: &Case, judged: &Judged) -> bool {
 }
 
 /// Whether any check of a service came to an end: a run that reached nothing cannot call it healthy.
-fn saw_anything(checks: &[Check]) -> bool {
+fn saw_anything(case: &Case, checks: &[Check]) -> bool {
+    // Where only the DNS was to be checked, the DNS is all there is to see.
+    if !case.terms.areas.is_empty() && checks.iter().any(|c| matches!(c.state, Ok(State::Clear | State::Found))) {
+        return true;
+    }
     checks.iter().any(|c| {
         matches!(c.state, Ok(State::Clear | State::Found))
             && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))

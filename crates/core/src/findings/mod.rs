@@ -21,6 +21,8 @@ mod ways;
 mod window;
 
 use crate::case::{Case, ObsId, Why};
+use crate::catalogue;
+use crate::options::AREAS;
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Account, Addr, Domain, Host, Kind, Resolver, Service, Subject, VantageId, Zone};
 
@@ -104,6 +106,13 @@ impl Rule {
     pub const fn over_all_vantages(mut self) -> Self {
         self.overall = true;
         self
+    }
+
+    /// Whether one of its codes is in an area that was to be checked. What `--only` and `--skip` have no name
+    /// for (firewalls, vantages, the client's token) goes with what was looked at.
+    fn is_wanted(&self, areas: &[String]) -> bool {
+        let wanted = |area: &str| areas.iter().any(|a| a == area) || !AREAS.contains(&area);
+        areas.is_empty() || self.codes.iter().filter_map(|code| catalogue::entry(code)).any(|entry| wanted(&entry.area))
     }
 
     fn run(&self, case: &Case, out: &mut Examined) {
@@ -197,7 +206,8 @@ pub struct Examined {
 
 /// Runs every rule over a case, in any order: none sees another's findings.
 pub fn examine(case: &Case) -> Examined {
-    examine_with(case, &all())
+    let rules: Vec<Rule> = all().into_iter().filter(|rule| rule.is_wanted(&case.terms.areas)).collect();
+    examine_with(case, &rules)
 }
 
 /// Runs certain rules over a case.
