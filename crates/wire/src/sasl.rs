@@ -157,13 +157,17 @@ impl Client {
         }
     }
 
+    /// One step of SCRAM. A session that has ended, well or badly, is given up: rsasl panics when it is stepped
+    /// again, and a server may send as many challenges as it likes.
     fn scram_step(&mut self, challenge: Option<&[u8]>) -> Result<SecretString, SaslError> {
-        let session = self.scram.as_mut().ok_or_else(|| SaslError::Mechanism("no session".to_owned()))?;
+        let mut session = self.scram.take().ok_or(SaslError::TooManyChallenges)?;
         let mut out = Vec::new();
         match session.step(challenge, &mut out) {
-            Ok(RsaslState::Running | RsaslState::Finished(_)) => Ok(STANDARD.encode(out).into()),
-            Err(error) => Err(SaslError::Mechanism(error.to_string())),
+            Ok(RsaslState::Running) => self.scram = Some(session),
+            Ok(RsaslState::Finished(_)) => {}
+            Err(error) => return Err(SaslError::Mechanism(error.to_string())),
         }
+        Ok(STANDARD.encode(out).into())
     }
 }
 
@@ -236,6 +240,17 @@ mod tests {
         let nonce = first.rsplit_once("r=").unwrap().1;
         let challenge = STANDARD.encode(format!("r={nonce}abc,s=c2FsdA==,i=4000000000"));
         assert_eq!(client.respond(&challenge).unwrap_err(), SaslError::TooManyIterations(4_000_000_000));
+    }
+
+    #[test]
+    fn challenges_after_the_end_of_scram_are_refused() {
+        for mechanism in [Mechanism::ScramSha1, Mechanism::ScramSha256] {
+            let mut client = Client::new(mechanism, "anna", &secret("geheim")).unwrap();
+            client.initial().unwrap();
+            for challenge in ["", "bm9uc2Vuc2U=", "", "bm9uc2Vuc2U="] {
+                assert!(client.respond(challenge).is_err(), "{challenge}");
+            }
+        }
     }
 
     proptest! {
