@@ -66,7 +66,7 @@ fn every_fault_is_named_first_and_a_healthy_system_not_at_all() {
     let output = common::maildoctor().args(["schema", "report"]).output().unwrap();
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
-    let waiting = Mutex::new(faults::all().iter().collect::<Vec<_>>());
+    let waiting = Mutex::new(faults::all().collect::<Vec<_>>());
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {

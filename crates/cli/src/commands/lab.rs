@@ -35,9 +35,8 @@ pub(crate) struct Args {
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     if args.list {
-        let width = faults::all().iter().map(|f| f.code.len()).max().unwrap_or(0);
+        let width = faults::all().map(|f| f.code.len()).max().unwrap_or(0);
         let lines: String = faults::all()
-            .iter()
             .map(|f| {
                 let title = maildoctor_core::catalogue::entry(f.code).map_or("", |e| e.title.as_str());
                 format!("{:width$}  {title}\n", f.code)

@@ -1,7 +1,10 @@
 //! `check`: from a target to a case. Everything that does not depend on something else runs at once.
 
+mod account;
+mod exchange;
 mod look;
 mod resolver;
+mod submission;
 
 use std::sync::Arc;
 
@@ -11,15 +14,29 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, VantageRecord, millis};
+use crate::chance;
 use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
 use crate::probe::context::AuthBudget;
+use crate::probe::session::Way;
 use crate::probe::tls::{TrustError, Trusted};
 use crate::questions::tcp::{Connect, Opened, Role};
 use crate::target::Target;
 use crate::vantage::Vantage;
 
 pub use resolver::ResolverError;
+
+/// The most services of one role that are visited.
+const MAX_WAYS: usize = 32;
+
+/// What a visit found that later steps build on.
+#[derive(Debug, Clone)]
+struct Visited {
+    way: Way,
+    preference: Option<u16>,
+    offers_auth: bool,
+    took_target: bool,
+}
 
 /// What keeps a run from beginning.
 #[derive(Debug, thiserror::Error)]
@@ -178,4 +195,9 @@ fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
     if options.token.is_none() {
         recorder.skip("client.token/1", None, "no AUTH token was given", "");
     }
+}
+
+/// A local part that nobody has.
+fn nobody() -> String {
+    format!("maildoctor-{:016x}", chance::number())
 }

@@ -1,0 +1,137 @@
+//! The options of `maildoctor check`, as they are typed.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+/// Blacklists that many servers ask.
+const COMMON_LISTS: &str = "zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Find out why mail does not arrive at a domain, an address or a server.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  maildoctor check example.org
+  maildoctor check anna@example.org --relay-rcpt nobody@example.net
+  maildoctor check example.org --user anna@example.org --password-file pw --mailbox imaps://mail.example.org --send
+  maildoctor check mail.example.org:25 --format json
+  maildoctor check example.org --from local --from socks5://192.0.2.1:1080
+
+A bare name is a domain. With a host and port, a URL or an IP address no domain is tested unless --domain names one.")]
+pub(crate) struct Args {
+    /// A domain, an address, host:port, smtp://, smtps:// or submission:// URL, or an IP address.
+    pub(super) target: String,
+    /// The mail domain, where the target names only a server.
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    /// The resolver of "here" [default: the system's].
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub(super) resolver: Option<String>,
+    /// A resolver "out there"; repeatable; `none` asks none [default: three public ones].
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub(super) foreign_resolver: Vec<String>,
+    /// The user name of the account to test.
+    #[arg(long)]
+    pub(super) user: Option<String>,
+    /// The file that holds the password; one line end at its end is not part of it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+    /// A command that prints the password.
+    #[arg(long, value_name = "CMD", conflicts_with = "password_file")]
+    pub(super) password_command: Option<String>,
+    /// Send exactly the AUTH PLAIN token in this file, once, and say what is wrong with it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) auth_token_file: Option<PathBuf>,
+    /// Where the message must turn up: imap(s)://[user@]host[:port], pop3(s)://…, maildir:PATH.
+    #[arg(long, value_name = "URL")]
+    pub(super) mailbox: Option<String>,
+    /// The mailbox's user name, where it is not the --user.
+    #[arg(long, value_name = "USER", requires = "mailbox_password_file")]
+    pub(super) mailbox_user: Option<String>,
+    /// The file with the mailbox's password.
+    #[arg(long, value_name = "FILE", requires = "mailbox_user")]
+    pub(super) mailbox_password_file: Option<PathBuf>,
+    /// Allow real test messages, at most one for each path.
+    #[arg(long)]
+    pub(super) send: bool,
+    /// Send through an outside provider as well.
+    #[arg(long, value_name = "URL", requires_all = ["via_user", "via_password_file", "send"])]
+    pub(super) send_via: Option<String>,
+    /// The user name at the outside provider.
+    #[arg(long, value_name = "USER")]
+    pub(super) via_user: Option<String>,
+    /// The file with the password at the outside provider.
+    #[arg(long, value_name = "FILE")]
+    pub(super) via_password_file: Option<PathBuf>,
+    /// Our EHLO name [default: the confirmed reverse name of our address, or an address literal].
+    #[arg(long, value_name = "NAME")]
+    pub(super) helo: Option<String>,
+    /// The envelope sender [default: the null sender, then --user where it is an address].
+    #[arg(long, value_name = "ADDR")]
+    pub(super) mail_from: Option<String>,
+    /// The recipient under test [default: the target's address, or postmaster].
+    #[arg(long, value_name = "ADDR")]
+    pub(super) rcpt: Option<String>,
+    /// An outside address for the relay test; nothing is sent to it.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) relay_rcpt: Option<String>,
+    /// Where to look from: local or socks5://host:port; repeatable [default: local].
+    #[arg(long, value_name = "VANTAGE")]
+    pub(super) from: Vec<String>,
+    /// Our source address.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) bind: Option<std::net::IpAddr>,
+    /// A server known to be up, asked before "our own port 25 is blocked" is claimed.
+    #[arg(long, value_name = "HOST")]
+    pub(super) control_mx: Option<String>,
+    /// Time and ask blacklists for the addresses under test: some common ones, or those named.
+    #[arg(long, value_name = "ZONE,…", value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = COMMON_LISTS)]
+    pub(super) dnsbl: Vec<String>,
+    /// Spend one AUTH try with wrong credentials.
+    #[arg(long)]
+    pub(super) probe_auth: bool,
+    /// Allow a password over unverified TLS or none.
+    #[arg(long)]
+    pub(super) insecure_auth: bool,
+    /// Other ports: smtp, submission, smtps, imap, imaps, pop3, pop3s, https, dns.
+    #[arg(long, value_name = "NAME=N,…")]
+    pub(super) port: Vec<String>,
+    /// Trust the roots in this PEM file as well.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Check only these areas.
+    #[arg(long, value_name = "AREA,…", conflicts_with = "skip")]
+    pub(super) only: Option<String>,
+    /// Leave out these areas.
+    #[arg(long, value_name = "AREA,…")]
+    pub(super) skip: Option<String>,
+    /// One step's bound.
+    #[arg(long, value_name = "D", default_value = "35s")]
+    pub(super) timeout: String,
+    /// The whole run's bound.
+    #[arg(long, value_name = "D", default_value = "120s")]
+    pub(super) deadline: String,
+    /// How the report is written; several need --output DIR.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "text")]
+    pub(super) format: Vec<Format>,
+    /// The file of the report, or the folder of several.
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Keep the evidence in this file, for `maildoctor diagnose`.
+    #[arg(long, value_name = "CASE.json")]
+    pub(super) save: Option<PathBuf>,
+    /// Replace addresses and names in the saved case, consistently.
+    #[arg(long, requires = "save")]
+    pub(super) redact: bool,
+    /// Leave the test message in the mailbox.
+    #[arg(long)]
+    pub(super) keep_message: bool,
+}

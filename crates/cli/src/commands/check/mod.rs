@@ -1,0 +1,57 @@
+//! `maildoctor check`: one verdict, its root causes with proof, and the remedy.
+
+mod args;
+mod options;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use maildoctor_core::case::Case;
+use maildoctor_core::options::Options;
+use maildoctor_core::target::Target;
+
+use super::render;
+use crate::progress;
+
+pub(crate) use args::{Args, Format};
+
+/// Runs the command and gives its exit code.
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    let target = Target::parse(&args.target)?;
+    if args.format.len() > 1 && args.output.is_none() {
+        bail!("several formats need a folder to be written to; add --output DIR");
+    }
+    let options = options::options(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the run cannot be started")?;
+    let case = runtime.block_on(look(options, &target, &args.target))?;
+    // What is still being torn down must not hold the report back.
+    runtime.shutdown_background();
+    if let Some(path) = &args.save {
+        save(path, &case, args.redact)?;
+    }
+    render::diagnosis(&case, &args.format, args.output.as_deref())
+}
+
+async fn look(options: Options, target: &Target, input: &str) -> anyhow::Result<Case> {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let shown = progress::is_shown();
+    let shower = shown.then(|| tokio::spawn(progress::show(receiver)));
+    let run = maildoctor_core::check::check(options, target, input, shown.then_some(sender));
+    let case = tokio::select! {
+        case = run => case?,
+        _ = tokio::signal::ctrl_c() => bail!("stopped before the end; nothing was changed anywhere"),
+    };
+    if let Some(shower) = shower {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(300), shower).await;
+    }
+    Ok(case)
+}
+
+fn save(path: &Path, case: &Case, redact: bool) -> anyhow::Result<()> {
+    let text = if redact { case.redacted()?.to_json()? } else { case.to_json()? };
+    crate::output::save(path, &text)
+}

@@ -1,0 +1,123 @@
+//! From what was typed to what a run is told, with one clear sentence where it makes no sense.
+
+use anyhow::bail;
+use maildoctor_core::options::{self, AREAS, Login, MailboxSpec, Options, Outside, Ports, VantageSpec};
+use maildoctor_core::questions::tcp::Role;
+use maildoctor_core::target::Target;
+
+use super::Args;
+use crate::commands::secret;
+
+/// Three well-known public resolvers: what the world outside sees.
+const PUBLIC_RESOLVERS: [&str; 3] = ["1.1.1.1", "8.8.8.8", "9.9.9.9"];
+
+/// Reads the options.
+pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
+    let mut ports = Ports::default();
+    for text in &args.port {
+        ports.set(text)?;
+    }
+    let dns_port = ports.named("dns").unwrap_or(53);
+    let resolver = args.resolver.as_deref().map(|text| options::parse_resolver(text, dns_port)).transpose()?;
+    let foreign: Vec<&str> = match args.foreign_resolver.as_slice() {
+        [] => PUBLIC_RESOLVERS.to_vec(),
+        given => given.iter().map(String::as_str).filter(|text| *text != "none").collect(),
+    };
+    let login = login(args)?;
+    let vantages = if args.from.is_empty() {
+        vec![VantageSpec::Local]
+    } else {
+        args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()?
+    };
+    let areas = match (&args.only, &args.skip) {
+        (Some(only), _) => options::parse_areas(only)?,
+        (None, Some(skip)) => {
+            let left_out = options::parse_areas(skip)?;
+            AREAS.into_iter().filter(|area| !left_out.contains(area)).collect()
+        }
+        (None, None) => AREAS.to_vec(),
+    };
+    Ok(Options {
+        domain: args.domain.as_deref().map(maildoctor_core::target::domain_name).transpose()?,
+        resolver,
+        foreign_resolvers: foreign
+            .into_iter()
+            .map(|text| options::parse_resolver(text, dns_port))
+            .collect::<Result<_, _>>()?,
+        token: args.auth_token_file.as_deref().map(secret::token_from_file).transpose()?,
+        user: args.user.clone(),
+        mailbox: args.mailbox.as_deref().map(MailboxSpec::parse).transpose()?,
+        mailbox_login: match (&args.mailbox_user, &args.mailbox_password_file) {
+            (Some(user), Some(file)) => Some(Login { user: user.clone(), password: secret::from_file(file)? }),
+            _ => None,
+        },
+        login,
+        send: args.send,
+        outside: outside(args)?,
+        helo: args.helo.clone().map(|name| plain("--helo", name)).transpose()?,
+        mail_from: args.mail_from.as_deref().map(|a| address("--mail-from", a)).transpose()?,
+        rcpt: args.rcpt.as_deref().map(|a| address("--rcpt", a)).transpose()?,
+        relay_rcpt: args.relay_rcpt.as_deref().map(|a| address("--relay-rcpt", a)).transpose()?,
+        vantages,
+        bind: args.bind,
+        control_mx: args.control_mx.clone(),
+        dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
+        probe_auth: args.probe_auth,
+        insecure_auth: args.insecure_auth,
+        ports,
+        ca_file: args.ca_file.clone(),
+        areas,
+        timeout: options::parse_duration(&args.timeout)?,
+        deadline: options::parse_duration(&args.deadline)?,
+        keep_message: args.keep_message,
+        arguments: std::env::args().skip(1).collect(),
+    })
+}
+
+fn login(args: &Args) -> anyhow::Result<Option<Login>> {
+    let Some(user) = &args.user else {
+        if args.password_file.is_some() || args.password_command.is_some() {
+            bail!("a password without a user name; add --user USER");
+        }
+        return Ok(None);
+    };
+    let password = secret::password(args.password_file.as_deref(), args.password_command.as_deref(), None)?;
+    if password.is_none() && args.auth_token_file.is_none() {
+        bail!(
+            "--user without a password; add --password-file FILE, --password-command CMD or set {}",
+            secret::PASSWORD_VARIABLE
+        );
+    }
+    Ok(password.map(|password| Login { user: user.clone(), password }))
+}
+
+fn outside(args: &Args) -> anyhow::Result<Option<Outside>> {
+    let (Some(url), Some(user), Some(file)) = (&args.send_via, &args.via_user, &args.via_password_file) else {
+        return Ok(None);
+    };
+    let (host, role, port) = match Target::parse(url)? {
+        Target::Host { host, role, port } => (host, role, port),
+        Target::Ip { ip, role, port } => (ip.to_string(), role, port),
+        Target::Domain(host) => (host, Role::Submission, None),
+        Target::Address { .. } => {
+            bail!("`{url}` is an address and no provider; give submission://HOST")
+        }
+    };
+    let role = if role == Role::Smtp { Role::Submission } else { role };
+    Ok(Some(Outside { host, role, port, login: Login { user: user.clone(), password: secret::from_file(file)? } }))
+}
+
+/// An address for the envelope: checked here, so that no line break can get into a command.
+fn address(option: &str, text: &str) -> anyhow::Result<String> {
+    match Target::parse(text) {
+        Ok(Target::Address { address, .. }) => Ok(address),
+        _ => bail!("{option} wants an address such as anna@example.org, and `{text}` is none"),
+    }
+}
+
+fn plain(option: &str, text: String) -> anyhow::Result<String> {
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        bail!("{option} wants a host name or an address literal without blanks, and `{}` is none", text.escape_debug());
+    }
+    Ok(text)
+}

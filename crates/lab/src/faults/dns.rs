@@ -1,0 +1,142 @@
+//! Faults of the domain name system.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+use maildoctor_wire::rdns;
+
+use super::{Fault, at_mx, fault, one_exchanger, source, symptom};
+use crate::DOMAIN;
+use crate::dns::{Fault as Dns, View, data};
+use crate::scenario::Rule;
+use crate::smtp::Door;
+
+pub(super) const FAULTS: &[Fault] = &[
+    fault("domain-not-found", |s| {
+        s.target = "anna@nowhere.example".to_owned();
+        Ok(())
+    }),
+    fault("resolver-unreachable", |s| {
+        s.resolver = Some(SocketAddr::new(s.plan.nobody(), s.plan.dns));
+        Ok(())
+    }),
+    fault("resolver-servfail", |s| {
+        s.zones.break_in(View::Here, DOMAIN, Dns::Code(ResponseCode::ServFail));
+        Ok(())
+    }),
+    fault("resolver-slow", |s| {
+        s.zones.break_in(View::Here, DOMAIN, Dns::Late(Duration::from_millis(1500)));
+        Ok(())
+    }),
+    fault("dns-slow", |s| {
+        s.zones.break_below(DOMAIN, Dns::Late(Duration::from_millis(1500)));
+        Ok(())
+    }),
+    fault("mx-missing", |s| {
+        for view in [View::Here, View::Outside] {
+            s.zones.remove(view, DOMAIN, RecordType::MX);
+        }
+        Ok(())
+    }),
+    fault("mx-lookup-failed", |s| {
+        s.zones.break_below(DOMAIN, Dns::Code(ResponseCode::ServFail));
+        Ok(())
+    }),
+    fault("mx-null", |s| {
+        one_exchanger(s, "");
+        Ok(())
+    }),
+    fault("mx-unresolvable", |s| {
+        one_exchanger(s, "gone.lab.example");
+        Ok(())
+    }),
+    fault("mx-is-cname", |s| {
+        s.zones.forget(View::Here, "mx1.lab.example");
+        s.zones.forget(View::Outside, "mx1.lab.example");
+        s.zones.add("mx1.lab.example", data::cname("real.lab.example"));
+        s.zones.add("real.lab.example", data::address(s.plan.mx(1)));
+        s.zones.forget(View::Here, &rdns::ptr_name(s.plan.mx(1)));
+        s.zones.add(&rdns::ptr_name(s.plan.mx(1)), data::ptr("real.lab.example"));
+        Ok(())
+    }),
+    fault("mx-is-ip", |s| {
+        let ip = s.plan.mx(1).to_string();
+        one_exchanger(s, &ip);
+        Ok(())
+    }),
+    fault("mx-private-address", |s| {
+        // A multicast address: connecting to it sends no packet.
+        s.zones.add(DOMAIN, data::mx(5, "mx9.lab.example"));
+        s.zones.add("mx9.lab.example", data::address([224, 0, 0, 9].into()));
+        Ok(())
+    }),
+    fault("mx-wrong-host", |s| {
+        s.mx[0].rules.push(Rule::reply("RCPT", "554 5.7.1 Relay access denied").matching("@lab.example"));
+        Ok(())
+    }),
+    fault("mx-split-horizon", |s| {
+        s.zones.remove(View::Outside, DOMAIN, RecordType::MX);
+        Ok(())
+    }),
+    symptom("mx-primary-down", "connect-refused", |s| {
+        s.mx[0].door = Door::Shut;
+        Ok(())
+    }),
+    symptom("mx-all-down", "connect-refused", |s| at_mx(s, |mx| mx.door = Door::Shut)),
+    fault("mx-preference-inverted", |s| {
+        s.mx[0].rules.push(Rule::reply("RCPT", "450 4.7.0 use the other exchanger").matching("@lab.example"));
+        Ok(())
+    }),
+    fault("mx-single", |s| {
+        one_exchanger(s, "mx1.lab.example");
+        Ok(())
+    }),
+    fault("mx-duplicate", |s| {
+        s.zones.add(DOMAIN, data::mx(30, "mx1.lab.example"));
+        Ok(())
+    }),
+    fault("mx-ipv6-broken", |s| {
+        s.zones.add("mx1.lab.example", data::address(std::net::Ipv6Addr::LOCALHOST.into()));
+        s.zones.add(&rdns::ptr_name(std::net::Ipv6Addr::LOCALHOST.into()), data::ptr("mx1.lab.example"));
+        Ok(())
+    }),
+    fault("ptr-missing", |s| {
+        for number in [1, 2] {
+            let name = rdns::ptr_name(s.plan.mx(number));
+            s.zones.forget(View::Here, &name);
+            s.zones.forget(View::Outside, &name);
+        }
+        Ok(())
+    }),
+    fault("ptr-mismatch", |s| {
+        for number in [1, 2] {
+            let name = rdns::ptr_name(s.plan.mx(number));
+            s.zones.forget(View::Here, &name);
+            s.zones.add(&name, data::ptr("elsewhere.visitor.example"));
+        }
+        Ok(())
+    }),
+    fault("ptr-generic", |s| {
+        for number in [1, 2] {
+            let ip = s.plan.mx(number);
+            let host = format!("{}.dyn.visitor.example", ip.to_string().replace('.', "-"));
+            let name = rdns::ptr_name(ip);
+            s.zones.forget(View::Here, &name);
+            s.zones.add(&name, data::ptr(&host));
+            s.zones.add(&host, data::address(ip));
+        }
+        Ok(())
+    }),
+    fault("ptr-slow", |s| {
+        s.zones.break_below(&rdns::ptr_name(source()), Dns::Silent);
+        Ok(())
+    }),
+    fault("helo-unresolvable", |s| {
+        at_mx(s, |mx| {
+            mx.host = "ghost.lab.example".to_owned();
+            mx.banner = "ghost.lab.example ESMTP".to_owned();
+        })
+    }),
+];

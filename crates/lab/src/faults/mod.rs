@@ -1,0 +1,113 @@
+//! The faults, by catalogue code: how each is made, and what `check` must name first.
+
+mod account;
+mod delivery;
+mod dns;
+mod envelope;
+mod session;
+mod tls;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hickory_proto::rr::RecordType;
+
+use crate::dns::{View, data};
+use crate::scenario::Rule;
+use crate::smtp::Behaviour;
+use crate::tls::Variant;
+use crate::{DOMAIN, LabError, Setup};
+
+/// A fault.
+pub struct Fault {
+    /// The catalogue's code.
+    pub code: &'static str,
+    /// The code that must stand first in the diagnosis: itself, or the root that causes it.
+    pub expect: &'static str,
+    /// How it is made.
+    pub apply: fn(&mut Setup) -> Result<(), LabError>,
+}
+
+/// A fault by its code.
+pub fn find(code: &str) -> Option<&'static Fault> {
+    all().find(|fault| fault.code == code)
+}
+
+/// Every fault.
+pub fn all() -> impl Iterator<Item = &'static Fault> {
+    [dns::FAULTS, session::FAULTS, tls::FAULTS, account::FAULTS, envelope::FAULTS, delivery::FAULTS]
+        .into_iter()
+        .flatten()
+}
+
+const fn fault(code: &'static str, apply: fn(&mut Setup) -> Result<(), LabError>) -> Fault {
+    Fault { code, expect: code, apply }
+}
+
+const fn symptom(code: &'static str, expect: &'static str, apply: fn(&mut Setup) -> Result<(), LabError>) -> Fault {
+    Fault { code, expect, apply }
+}
+
+/// Long enough to count as slow.
+const SLOW: Duration = Duration::from_millis(6500);
+
+fn at_mx(setup: &mut Setup, change: impl Fn(&mut Behaviour)) -> Result<(), LabError> {
+    setup.mx.iter_mut().for_each(change);
+    Ok(())
+}
+
+fn at_senders(setup: &mut Setup, change: impl Fn(&mut Behaviour)) -> Result<(), LabError> {
+    change(&mut setup.submission);
+    change(&mut setup.smtps);
+    Ok(())
+}
+
+fn reply(setup: &mut Setup, on: &str, text: &str) -> Result<(), LabError> {
+    at_mx(setup, |mx| mx.rules.push(Rule::reply(on, text)))
+}
+
+fn to_target(setup: &mut Setup, text: &str) -> Result<(), LabError> {
+    at_mx(setup, |mx| mx.rules.push(Rule::reply("RCPT", text).matching("anna@")))
+}
+
+fn certificate(setup: &mut Setup, variant: Variant) -> Result<(), LabError> {
+    let tls = setup.authority.server(&[&format!("mx1.{DOMAIN}"), &format!("mx2.{DOMAIN}")], variant)?;
+    setup.mx.iter_mut().for_each(|mx| mx.tls = Some(tls.clone()));
+    Ok(())
+}
+
+fn one_exchanger(setup: &mut Setup, host: &str) {
+    for view in [View::Here, View::Outside] {
+        setup.zones.remove(view, DOMAIN, RecordType::MX);
+    }
+    setup.zones.add(DOMAIN, data::mx(10, host));
+}
+
+fn auth_reply(setup: &mut Setup, text: &str) -> Result<(), LabError> {
+    at_senders(setup, |s| s.rules.push(Rule::reply("AUTH", text)))
+}
+
+fn content(setup: &mut Setup, text: &str) -> Result<(), LabError> {
+    setup.send = true;
+    for server in setup.servers() {
+        server.rules.push(Rule::reply("CONTENT", text));
+    }
+    Ok(())
+}
+
+fn sends(setup: &mut Setup, change: impl Fn(&mut Behaviour)) -> Result<(), LabError> {
+    setup.send = true;
+    setup.servers().for_each(change);
+    Ok(())
+}
+
+fn token(setup: &mut Setup, octets: &str) -> Result<(), LabError> {
+    use base64::Engine;
+    setup.token = Some(base64::engine::general_purpose::STANDARD.encode(octets));
+    setup.wrong_password = true;
+    Ok(())
+}
+
+fn source() -> IpAddr {
+    [127, 0, 0, 1].into()
+}
