@@ -1,0 +1,152 @@
+//! Records as a case keeps them: which type, whose name, for how long, and what they hold.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// The record types that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RecordType {
+    /// IPv4 address.
+    A,
+    /// IPv6 address.
+    Aaaa,
+    /// Mail exchanger.
+    Mx,
+    /// Name server.
+    Ns,
+    /// Start of authority.
+    Soa,
+    /// Text.
+    Txt,
+    /// Service location.
+    Srv,
+    /// Name of an address.
+    Ptr,
+    /// TLS certificate association.
+    Tlsa,
+}
+
+/// The data of one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "UPPERCASE")]
+pub enum Data {
+    /// IPv4 address.
+    A {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// IPv6 address.
+    Aaaa {
+        /// The address.
+        address: Ipv6Addr,
+    },
+    /// Mail exchanger.
+    Mx {
+        /// The lower is tried first.
+        preference: u16,
+        /// The host, without final dot; empty for the null MX.
+        exchange: String,
+    },
+    /// Name server.
+    Ns {
+        /// The host.
+        host: String,
+    },
+    /// Alias.
+    Cname {
+        /// What it stands for.
+        target: String,
+    },
+    /// Name of an address.
+    Ptr {
+        /// The name.
+        host: String,
+    },
+    /// Start of authority.
+    Soa {
+        /// The primary server.
+        primary: String,
+        /// The serial number.
+        serial: u32,
+        /// The negative-caching time, in seconds.
+        minimum: u32,
+    },
+    /// Text, its strings joined; octets outside UTF-8 replaced.
+    Txt {
+        /// The joined strings.
+        text: String,
+    },
+    /// Service location.
+    Srv {
+        /// The lower is tried first.
+        priority: u16,
+        /// The share among equals.
+        weight: u16,
+        /// The port.
+        port: u16,
+        /// The host; empty where the service is not offered.
+        target: String,
+    },
+    /// TLS certificate association (RFC 6698).
+    Tlsa {
+        /// Certificate usage.
+        usage: u8,
+        /// Selector.
+        selector: u8,
+        /// Matching type.
+        matching: u8,
+        /// The association data, in hexadecimal.
+        data: String,
+    },
+    /// Any other record, by its number.
+    Other {
+        /// The type's number.
+        number: u16,
+    },
+}
+
+/// One record of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The owner name, without final dot.
+    pub name: String,
+    /// The time to live, in seconds.
+    pub ttl: u32,
+    /// The data.
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// Whether two DNS names are the same (RFC 4343).
+pub fn same_name(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_record_comes_back_from_a_case() {
+        let all = [
+            Data::A { address: Ipv4Addr::LOCALHOST },
+            Data::Aaaa { address: Ipv6Addr::LOCALHOST },
+            Data::Mx { preference: 10, exchange: "mx.example".into() },
+            Data::Ns { host: "ns.example".into() },
+            Data::Cname { target: "c.example".into() },
+            Data::Ptr { host: "p.example".into() },
+            Data::Soa { primary: "ns.example".into(), serial: 1, minimum: 2 },
+            Data::Txt { text: "v=spf1".into() },
+            Data::Srv { priority: 0, weight: 1, port: 587, target: "s.example".into() },
+            Data::Tlsa { usage: 3, selector: 1, matching: 1, data: "ab".into() },
+            Data::Other { number: 99 },
+        ];
+        for data in all {
+            let record = Record { name: "owner.example".into(), ttl: 60, data };
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
+        }
+    }
+}
