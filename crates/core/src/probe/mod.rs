@@ -3,6 +3,7 @@
 pub mod context;
 pub mod dns;
 pub mod envelope;
+pub mod host;
 pub mod mailbox;
 pub mod message;
 pub mod session;

@@ -1,0 +1,265 @@
+//! A program of this machine, run to be read: no shell, a clean environment, a deadline, bounded output.
+//!
+//! It runs in a process group of its own. When the deadline comes, when it says too much, or when nobody waits for
+//! it any more, the whole group is killed, and the program is reaped.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// The most that is kept of what a program writes to one of its outputs, in octets, unless said otherwise.
+pub const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+
+/// The most that is kept of its complaints, in octets: they are quoted, not read.
+const MAX_COMPLAINT: usize = 16 * 1024;
+
+/// Where the programs of mail servers lie. The caller's own `PATH` is not asked: what runs here may run as root.
+const FOLDERS: [&str; 6] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// What a program said, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What it wrote to its standard output; octets outside UTF-8 replaced.
+    pub text: String,
+    /// What it complained of on its standard error.
+    pub complaint: String,
+}
+
+/// Why nothing usable came of a program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// It is not installed where such programs are.
+    #[error("{0} is not installed")]
+    Missing(String),
+    /// It could not be started.
+    #[error("{program} cannot be started: {error}")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// The system's words.
+        error: String,
+    },
+    /// It was still running at its deadline, and was killed.
+    #[error("{program} did not end within {limit_ms} ms")]
+    TimedOut {
+        /// The program.
+        program: String,
+        /// The deadline.
+        limit_ms: u64,
+    },
+    /// It said more than is read, and was killed.
+    #[error("{program} said more than {limit} octets")]
+    TooMuch {
+        /// The program.
+        program: String,
+        /// The bound.
+        limit: usize,
+    },
+    /// It ended with a failure.
+    #[error("{program} failed ({status}): {complaint}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// What it complained of.
+        complaint: String,
+    },
+}
+
+/// A program and its arguments.
+#[derive(Debug, Clone)]
+pub struct Program {
+    name: String,
+    arguments: Vec<String>,
+    limit: Duration,
+    most: usize,
+}
+
+impl Program {
+    /// A program by its name or its whole path, which may run for as long as `limit`.
+    pub fn new(name: impl Into<String>, limit: Duration) -> Self {
+        Self { name: name.into(), arguments: Vec::new(), limit, most: MAX_OUTPUT }
+    }
+
+    /// Adds arguments; each reaches the program as it is, for there is no shell.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Bounds its output to `octets` instead of [`MAX_OUTPUT`].
+    #[must_use]
+    pub fn at_most(mut self, octets: usize) -> Self {
+        self.most = octets;
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// [`RunError`] where it did not come to a good end; it does not run any more then.
+    pub async fn run(&self) -> Result<Said, RunError> {
+        let name = self.name.clone();
+        let path = find(&name).ok_or_else(|| RunError::Missing(name.clone()))?;
+        let mut command = Command::new(path);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("PATH", FOLDERS.join(":"))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let started = command.spawn().map_err(|e| RunError::NotStarted { program: name.clone(), error: e.to_string() });
+        let mut running = Running(started?);
+        let ended = timeout(self.limit, running.finish(self.most)).await;
+        if !matches!(ended, Ok(Ok(End { status: Some(_), .. }))) {
+            running.kill();
+            // Killed without mercy: this does not take long, and leaves no zombie behind.
+            let _ = running.0.wait().await;
+        }
+        let limit_ms = crate::case::millis(self.limit);
+        match ended {
+            Err(_) => Err(RunError::TimedOut { program: name, limit_ms }),
+            Ok(Err(error)) => Err(RunError::NotStarted { program: name, error: error.to_string() }),
+            Ok(Ok(End { status: None, .. })) => Err(RunError::TooMuch { program: name, limit: self.most }),
+            Ok(Ok(End { status: Some(status), out, complaint })) if status.success() => {
+                Ok(Said { text: out, complaint })
+            }
+            Ok(Ok(End { status: Some(status), complaint, .. })) => {
+                Err(RunError::Failed { program: name, status: status.to_string(), complaint })
+            }
+        }
+    }
+}
+
+/// Where a program lies: a path as it is, a name in [`FOLDERS`].
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return path.is_file().then(|| path.to_owned());
+    }
+    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+}
+
+struct End {
+    /// `None` where it said too much.
+    status: Option<ExitStatus>,
+    out: String,
+    complaint: String,
+}
+
+/// A program under way; it and its children are killed with this value.
+struct Running(Child);
+
+impl Running {
+    async fn finish(&mut self, most: usize) -> std::io::Result<End> {
+        let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
+        let complaints = async { read(err, MAX_COMPLAINT, Beyond::Forget).await };
+        let (out, complaint) = tokio::try_join!(read(out, most, Beyond::Stop), complaints)?;
+        let complaint = complaint.map(|text| text.trim().to_owned()).unwrap_or_default();
+        let Some(out) = out else {
+            return Ok(End { status: None, out: String::new(), complaint });
+        };
+        Ok(End { status: Some(self.0.wait().await?), out, complaint })
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            // It may have ended meanwhile; there is nothing left to kill then.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // `id` is gone once it was reaped. Where it was not, the runtime reaps what was killed here.
+        self.kill();
+    }
+}
+
+/// What to do with octets beyond the bound.
+#[derive(Clone, Copy, PartialEq)]
+enum Beyond {
+    /// End there: what was cut may not be taken for the whole.
+    Stop,
+    /// Read on, so that the program does not block, and forget them.
+    Forget,
+}
+
+/// Reads a stream to its end; `None` where it is longer than `most` and that matters.
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, beyond: Beyond) -> std::io::Result<Option<String>> {
+    let Some(mut from) = from else {
+        return Ok(Some(String::new()));
+    };
+    let mut kept = Vec::new();
+    let bound = u64::try_from(most).unwrap_or(u64::MAX);
+    (&mut from).take(bound).read_to_end(&mut kept).await?;
+    if kept.len() == most {
+        let mut rest = [0; 4096];
+        while from.read(&mut rest).await? > 0 {
+            if beyond == Beyond::Stop {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&kept).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Program {
+        Program::new("sh", limit).args(["-c", script])
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn what_it_says_and_complains_of_is_kept_apart() {
+        let said = shell("echo \"$LC_ALL/$HOME\"; echo no good >&2", LONG).run().await.unwrap();
+        assert_eq!(said, Said { text: "C/\n".to_owned(), complaint: "no good".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn a_failure_tells_how_it_ended() {
+        let error = shell("echo broken >&2; exit 3", LONG).run().await.unwrap_err();
+        assert_eq!(error.to_string(), "sh failed (exit status: 3): broken");
+        assert_eq!(Program::new("no-such-program", LONG).run().await, Err(RunError::Missing("no-such-program".into())));
+    }
+
+    #[tokio::test]
+    async fn at_the_deadline_its_children_are_killed_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pids");
+        let script = format!("sleep 600 & echo $! $$ > {}; wait", file.display());
+        let error = shell(&script, Duration::from_millis(500)).run().await.unwrap_err();
+        assert!(matches!(error, RunError::TimedOut { .. }), "{error}");
+        let pids = std::fs::read_to_string(&file).unwrap();
+        for pid in pids.split_whitespace() {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // An orphan that was killed may wait for init to reap it.
+            assert!(status.is_empty() || status.contains(") Z "), "{pid} still runs: {status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn endless_output_is_cut_and_endless_complaint_forgotten() {
+        let error = shell("yes", LONG).at_most(1000).run().await.unwrap_err();
+        assert_eq!(error, RunError::TooMuch { program: "sh".into(), limit: 1000 });
+        let said = shell("head -c 100000 /dev/zero >&2; echo done", LONG).run().await.unwrap();
+        assert_eq!(said.text, "done\n");
+        assert!(said.complaint.len() <= MAX_COMPLAINT);
+    }
+}

@@ -1,0 +1,3 @@
+//! What this machine itself says: read, never changed.
+
+pub mod command;
