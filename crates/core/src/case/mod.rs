@@ -35,7 +35,7 @@ pub const MAX_CASE_OCTETS: u64 = 64 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// The text is no JSON of a case.
-    #[error("this is no maildoctor case: {0}; give a file that `check --save` wrote")]
+    #[error("this is no maildoctor case; give a file that `check --save` wrote")]
     Unreadable(#[from] serde_json::Error),
     /// Another schema, perhaps of a newer program.
     #[error(

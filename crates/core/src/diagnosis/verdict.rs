@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Judged;
 use crate::case::{Case, Why};
-use crate::catalogue::{Party, Severity};
+use crate::catalogue::{self, Party, Severity};
 use crate::findings::{Check, State};
 
 /// What a run comes to.
@@ -97,36 +97,59 @@ fn recipient_unanswered(checks: &[Check]) -> bool {
     none_told && asked.iter().any(in_the_way)
 }
 
+/// What a fault keeps a person from: the sentence for the manager begins with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Receive,
+    Send,
+    Read,
+}
+
+impl Goal {
+    fn of(judged: &Judged) -> Self {
+        let entry = catalogue::entry(judged.finding.code);
+        match entry.map(|e| (e.area.as_str(), e.code.as_str())) {
+            Some(("auth" | "client", _)) => Goal::Send,
+            Some((_, "relay-denied-when-authenticated" | "relay-sender-not-owned" | "submission-closed")) => Goal::Send,
+            Some((_, code)) if code.starts_with("imap-") || code.starts_with("pop3-") => Goal::Read,
+            _ => Goal::Receive,
+        }
+    }
+
+    fn sentence(self, case: &Case, verdict: Verdict) -> String {
+        let target = &case.target;
+        let mail = match (&target.address, &target.domain, &target.host) {
+            (Some(name), ..) | (None, Some(name), _) => format!("Mail for {name}"),
+            (None, None, host) => format!("Mail by way of {}", host.as_ref().unwrap_or(&target.input)),
+        };
+        let user = case.terms.user.as_deref().unwrap_or("a user");
+        match (self, verdict) {
+            (_, Verdict::Healthy) => format!("{mail} is received as it should be"),
+            (Goal::Receive, Verdict::AtRisk) => format!("{mail} arrives, but is at risk"),
+            (Goal::Receive, Verdict::Degraded) => format!("{mail} arrives with trouble"),
+            (Goal::Receive, Verdict::Broken) => format!("{mail} does not arrive"),
+            (Goal::Send, Verdict::AtRisk) => format!("Sending as {user} works, but is at risk"),
+            (Goal::Send, Verdict::Degraded) => format!("Sending as {user} works with trouble"),
+            (Goal::Send, Verdict::Broken) => format!("Sending as {user} fails"),
+            (Goal::Read, Verdict::AtRisk) => format!("The mailbox of {user} can be read, but is at risk"),
+            (Goal::Read, Verdict::Degraded) => format!("The mailbox of {user} is read with trouble"),
+            (Goal::Read, Verdict::Broken) => format!("The mailbox of {user} cannot be read"),
+            (_, Verdict::Inconclusive) => {
+                let lower = mail.replacen("Mail", "mail", 1);
+                format!("It could not be told whether {lower} arrives")
+            }
+        }
+    }
+}
+
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> String {
-    let what = case
-        .target
-        .address
-        .as_deref()
-        .or(case.target.domain.as_deref())
-        .or(case.target.host.as_deref())
-        .unwrap_or(&case.target.input);
-    let first = judged
-        .iter()
-        .find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive))
-        .map(|f| f.finding.says.trim_end_matches('.').to_owned());
-    match (verdict, first) {
-        (Verdict::Healthy, None) => {
-            format!("Mail for {what} is received as it should be: no fault was found.")
-        }
-        (Verdict::Healthy, Some(says)) => {
-            format!("Mail for {what} is received as it should be; one piece of advice: {says}.")
-        }
-        (Verdict::AtRisk, Some(says)) => {
-            format!("Mail for {what} arrives, but is at risk: {says}.")
-        }
-        (Verdict::Degraded, Some(says)) => format!("Mail for {what} arrives with trouble: {says}."),
-        (Verdict::Broken, Some(says)) => format!("Mail for {what} does not arrive: {says}."),
-        (Verdict::Inconclusive, Some(says)) => {
-            format!("It could not be told whether mail for {what} arrives: {says}.")
-        }
-        (_, None) => format!(
-            "It could not be told whether mail for {what} arrives: no server gave an answer that tells, in the time given."
-        ),
+    let first = judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive));
+    let begins = first.map_or(Goal::Receive, Goal::of).sentence(case, verdict);
+    match (verdict, first.map(|f| f.finding.says.trim_end_matches('.'))) {
+        (Verdict::Healthy, None) => format!("{begins}: no fault was found."),
+        (Verdict::Healthy, Some(says)) => format!("{begins}; one piece of advice: {says}."),
+        (_, Some(says)) => format!("{begins}: {says}."),
+        (_, None) => format!("{begins}: no server gave an answer that tells, in the time given."),
     }
 }

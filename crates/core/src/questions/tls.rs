@@ -178,6 +178,14 @@ impl TlsView {
         matches!(self.wire.shaken, Shaken::Done { .. }).then_some(())
     }
 
+    /// The version that was agreed on, where the handshake was completed.
+    pub fn version(&self) -> Option<&str> {
+        match &self.wire.shaken {
+            Shaken::Done { version, .. } => Some(version),
+            _ => None,
+        }
+    }
+
     /// The server's own certificate.
     pub fn leaf(&self) -> Option<&Certificate> {
         self.chain.first()

@@ -1,13 +1,13 @@
 //! From case and diagnosis to the report.
 
-use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, SCHEMA, Server, State, Tool};
+use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, SCHEMA, State, Tool};
+use super::servers::servers;
 use crate::case::Case;
 use crate::catalogue;
 use crate::diagnosis::{Diagnosis, Judged};
 use crate::findings::{self, Share};
 use crate::questions::dns::{Addresses, RecordType, Records};
 use crate::questions::smtp::software;
-use crate::questions::tcp::Connect;
 use crate::subject::{Host, Kind, Service, Subject};
 
 /// Puts case and diagnosis into a report.
@@ -121,27 +121,4 @@ fn exchangers(case: &Case) -> Vec<Exchanger> {
     table.sort();
     table.dedup();
     table
-}
-
-fn servers(case: &Case) -> Vec<Server> {
-    let mut out: Vec<Server> = Vec::new();
-    for seen in case.every::<Connect>() {
-        let Some(service) = Service::of(&seen.observation().subject) else {
-            continue;
-        };
-        if !seen.role.speaks_smtp()
-            || seen.open().is_none()
-            || out.iter().any(|s| s.subject == seen.observation().subject)
-        {
-            continue;
-        }
-        let known = software(case, service);
-        out.push(Server {
-            subject: seen.observation().subject.clone(),
-            role: seen.role.name().to_owned(),
-            software: known.as_ref().map(|k| k.software.clone()),
-            percent: known.map(|k| k.percent),
-        });
-    }
-    out
 }

@@ -4,6 +4,7 @@
 
 mod build;
 mod model;
+mod servers;
 pub mod text;
 
 pub use build::report;

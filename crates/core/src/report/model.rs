@@ -121,17 +121,29 @@ pub struct Exchanger {
     pub addresses: Vec<IpAddr>,
 }
 
-/// A server that was recognised.
+/// A server that took a connection, and what it showed of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Server {
     /// The service.
     pub subject: Subject,
     /// What it is for.
     pub role: String,
+    /// The first place from which it was reached.
+    pub vantage: String,
+    /// The name by which we came to it.
+    pub host: Option<String>,
     /// The software, where it was recognised.
     pub software: Option<String>,
     /// How sure, in percent.
     pub percent: Option<u8>,
+    /// How long its banner was waited for, in milliseconds; null where none came.
+    pub banner_ms: Option<u64>,
+    /// The version of TLS that was agreed on; null where there was none.
+    pub tls: Option<String>,
+    /// When the certificate it showed ends (RFC 3339).
+    pub certificate_until: Option<String>,
+    /// The AUTH mechanisms that it offers where clients use them: under TLS, if there is TLS.
+    pub mechanisms: Vec<String>,
 }
 
 /// The report.

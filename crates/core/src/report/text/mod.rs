@@ -1,6 +1,8 @@
 //! The report for people: the verdict and its cause first, then proof and remedy, then what was fine,
 //! what could not be told, and what to try next.
 
+mod servers;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -11,6 +13,7 @@ use crate::case::Observation;
 use crate::catalogue::{self, Severity};
 use crate::diagnosis::Verdict;
 use crate::questions::describe;
+use crate::subject::Subject;
 
 /// The narrowest text that is still wrapped.
 const MIN_WIDTH: usize = 40;
@@ -109,6 +112,7 @@ pub fn render(report: &Report, style: Style) -> String {
         }
     }
     exchangers(&mut out, report, style);
+    servers::section(&mut out, report, style);
     fine(&mut out, report, style, width);
     unknown(&mut out, report, style, width);
     if !report.next_tests.is_empty() {
@@ -150,8 +154,8 @@ fn root(out: &mut String, report: &Report, finding: &Finding, number: usize, sty
         style.dim(&finding.code)
     );
     out.push_str(&wrap(&harmless(&finding.cause), width, "   ", "   "));
-    if !finding.also.is_empty() {
-        let also: Vec<String> = finding.also.iter().map(ToString::to_string).collect();
+    let also = elsewhere(report, finding);
+    if !also.is_empty() {
         out.push_str(&wrap(&format!("The same at {}.", harmless(&also.join(", "))), width, "   ", "   "));
     }
     let _ = writeln!(out, "   {}", style.bold("Proof"));
@@ -191,6 +195,27 @@ fn root(out: &mut String, report: &Report, finding: &Finding, number: usize, sty
         }
     }
     let _ = writeln!(out, "     {}", style.dim(&format!("More: maildoctor explain {}", finding.code)));
+}
+
+/// The other subjects of the same kind as the one the finding is named after, as people call them: what else hangs
+/// on the fault is for programs.
+fn elsewhere(report: &Report, finding: &Finding) -> Vec<String> {
+    let parts = |subject: &Subject| {
+        let text = subject.to_string();
+        let (kind, value) = text.split_once(':').unwrap_or(("", &text));
+        (kind.to_owned(), value.to_owned())
+    };
+    let (kind, _) = parts(&finding.subject);
+    finding
+        .also
+        .iter()
+        .map(|subject| (subject, parts(subject)))
+        .filter(|(_, (other, _))| *other == kind)
+        .map(|(subject, (_, value))| {
+            let host = report.servers.iter().find(|s| s.subject == *subject).and_then(|s| s.host.as_deref());
+            host.map_or_else(|| value.clone(), |host| format!("{host} {value}"))
+        })
+        .collect()
 }
 
 fn capital(word: &str) -> String {
