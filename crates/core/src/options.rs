@@ -240,6 +240,10 @@ pub struct Options {
     pub vantages: Vec<VantageSpec>,
     /// Our source address.
     pub bind: Option<IpAddr>,
+    /// This machine is the server under test: its settings, queue, log and sockets are read as well.
+    pub on_host: bool,
+    /// Where the mail server's settings lie, where they are not to be looked for.
+    pub mta_config: Option<PathBuf>,
     /// A server known to be up.
     pub control_mx: Option<String>,
     /// Blacklists to time and ask.
@@ -283,6 +287,8 @@ impl Default for Options {
             relay_rcpt: None,
             vantages: vec![VantageSpec::Local],
             bind: None,
+            on_host: false,
+            mta_config: None,
             control_mx: None,
             dnsbl: Vec::new(),
             probe_auth: false,

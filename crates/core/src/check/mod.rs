@@ -3,12 +3,13 @@
 mod account;
 mod exchange;
 mod look;
+mod on_host;
 mod resolver;
 mod submission;
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -86,7 +87,11 @@ pub async fn check(
         .collect();
     note_what_is_left_out(&options, &recorder);
     let looks = join_all(contexts.iter().enumerate().map(|(place, context)| look::look(context, target, place == 0)));
-    let named = match tokio::time::timeout_at(deadline, looks).await {
+    let work = async {
+        let (outcomes, ()) = join(looks, on_host::look(contexts.first())).await;
+        outcomes
+    };
+    let named = match tokio::time::timeout_at(deadline, work).await {
         Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
         Err(_) => {
             for probe in [

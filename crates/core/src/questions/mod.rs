@@ -5,6 +5,7 @@
 pub mod client;
 mod describe;
 pub mod dns;
+pub mod host;
 pub mod mailbox;
 pub mod smtp;
 pub mod tcp;

@@ -89,6 +89,12 @@ pub(crate) struct Args {
     /// Our source address.
     #[arg(long, value_name = "ADDR")]
     pub(super) bind: Option<std::net::IpAddr>,
+    /// This machine is the server: read its settings, queue, log and sockets as well; nothing is changed.
+    #[arg(long)]
+    pub(super) on_host: bool,
+    /// Where the mail server's settings lie [default: those of every server that is found].
+    #[arg(long, value_name = "DIR", requires = "on_host")]
+    pub(super) mta_config: Option<PathBuf>,
     /// A server known to be up, asked before "our own port 25 is blocked" is claimed.
     #[arg(long, value_name = "HOST")]
     pub(super) control_mx: Option<String>,

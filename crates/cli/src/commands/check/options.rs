@@ -1,5 +1,7 @@
 //! From what was typed to what a run is told, with one clear sentence where it makes no sense.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::bail;
 use maildoctor_core::options::{self, AREAS, Login, MailboxSpec, Options, Outside, Ports, VantageSpec};
 use maildoctor_core::questions::tcp::Role;
@@ -60,6 +62,8 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         relay_rcpt: args.relay_rcpt.as_deref().map(|a| address("--relay-rcpt", a)).transpose()?,
         vantages,
         bind: args.bind,
+        on_host: args.on_host,
+        mta_config: args.mta_config.as_deref().map(settings_folder).transpose()?,
         control_mx: args.control_mx.clone(),
         dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
         probe_auth: args.probe_auth,
@@ -105,6 +109,19 @@ fn outside(args: &Args) -> anyhow::Result<Option<Outside>> {
     };
     let role = if role == Role::Smtp { Role::Submission } else { role };
     Ok(Some(Outside { host, role, port, login: Login { user: user.clone(), password: secret::from_file(file)? } }))
+}
+
+/// A folder with settings, as a whole path: what reads it stands elsewhere.
+fn settings_folder(folder: &Path) -> anyhow::Result<PathBuf> {
+    let known = ["main.cf", "exim.conf", "exim4.conf", "configure", "smtpd.conf"];
+    if !known.iter().any(|name| folder.join(name).exists()) {
+        bail!(
+            "--mta-config wants the folder of a mail server's settings, and {} holds none of {}",
+            folder.display(),
+            known.join(", ")
+        );
+    }
+    Ok(folder.canonicalize()?)
 }
 
 /// An address for the envelope: checked here, so that no line break can get into a command.
