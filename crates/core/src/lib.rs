@@ -8,6 +8,7 @@ mod chance;
 pub mod check;
 pub mod diagnosis;
 pub mod findings;
+pub mod isolate;
 pub mod options;
 pub mod probe;
 pub mod questions;
