@@ -14,6 +14,7 @@ pub mod pop3;
 pub mod queue_id;
 pub mod rdns;
 pub mod received;
+pub mod records;
 pub mod reply;
 pub mod sasl;
 pub mod software;
