@@ -30,6 +30,7 @@ struct Cli {
 enum Command {
     Check(Box<commands::check::Args>),
     Diagnose(commands::diagnose::Args),
+    Compare(commands::compare::Args),
     Explain(commands::explain::Args),
     Catalogue(commands::catalogue::Args),
     Token(commands::token::Args),
@@ -72,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Check(args) => commands::check::run(&args),
         Command::Diagnose(args) => commands::diagnose::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Catalogue(args) => commands::catalogue::run(&args),
         Command::Token(args) => commands::token::run(args),

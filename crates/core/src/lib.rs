@@ -6,6 +6,7 @@ pub mod case;
 pub mod catalogue;
 mod chance;
 pub mod check;
+pub mod compare;
 pub mod diagnosis;
 pub mod findings;
 pub mod isolate;

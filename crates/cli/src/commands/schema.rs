@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use maildoctor_core::case::Case;
+use maildoctor_core::compare::Comparison;
 use maildoctor_core::report::Report;
 
 use crate::output;
@@ -21,6 +22,8 @@ enum What {
     Report,
     /// Of `check --save`.
     Case,
+    /// Of `compare --format json`.
+    Comparison,
 }
 
 /// Runs the command and gives its exit code.
@@ -28,6 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let schema = match args.what {
         What::Report => schemars::schema_for!(Report),
         What::Case => schemars::schema_for!(Case),
+        What::Comparison => schemars::schema_for!(Comparison),
     };
     output::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(0)

@@ -129,20 +129,26 @@ pub struct Server {
     /// What it is for.
     pub role: String,
     /// The first place from which it was reached.
+    #[serde(default)]
     pub vantage: String,
     /// The name by which we came to it.
+    #[serde(default)]
     pub host: Option<String>,
     /// The software, where it was recognised.
     pub software: Option<String>,
     /// How sure, in percent.
     pub percent: Option<u8>,
     /// How long its banner was waited for, in milliseconds; null where none came.
+    #[serde(default)]
     pub banner_ms: Option<u64>,
     /// The version of TLS that was agreed on; null where there was none.
+    #[serde(default)]
     pub tls: Option<String>,
     /// When the certificate it showed ends (RFC 3339).
+    #[serde(default)]
     pub certificate_until: Option<String>,
     /// The AUTH mechanisms that it offers where clients use them: under TLS, if there is TLS.
+    #[serde(default)]
     pub mechanisms: Vec<String>,
 }
 

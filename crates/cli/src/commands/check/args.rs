@@ -24,6 +24,7 @@ pub(crate) enum Format {
   maildoctor check example.org --user anna@example.org --password-file pw --mailbox imaps://mail.example.org --send
   maildoctor check mail.example.org:25 --format json
   maildoctor check example.org --from local --from socks5://192.0.2.1:1080
+  maildoctor check example.org --watch 5m
 
 A bare name is a domain. With a host and port, a URL or an IP address no domain is tested unless --domain names one.")]
 pub(crate) struct Args {
@@ -140,4 +141,7 @@ pub(crate) struct Args {
     /// Leave the test message in the mailbox.
     #[arg(long)]
     pub(super) keep_message: bool,
+    /// Check again at this pace, and print only what changed; Ctrl-C ends it.
+    #[arg(long, value_name = "D", conflicts_with_all = ["send", "output"])]
+    pub(super) watch: Option<String>,
 }

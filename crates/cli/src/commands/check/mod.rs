@@ -2,6 +2,7 @@
 
 mod args;
 mod options;
+mod watch;
 
 use std::path::Path;
 
@@ -27,7 +28,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("the run cannot be started")?;
+    if let Some(every) = &args.watch {
+        return runtime.block_on(watch::run(args, options, &target, every));
+    }
     let case = runtime.block_on(look(options, &target, &args.target))?;
+    let Some(case) = case else { bail!("stopped before the end; nothing was changed anywhere") };
     // What is still being torn down must not hold the report back.
     runtime.shutdown_background();
     if let Some(path) = &args.save {
@@ -36,19 +41,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     render::diagnosis(&case, &args.format, args.output.as_deref())
 }
 
-async fn look(options: Options, target: &Target, input: &str) -> anyhow::Result<Case> {
+/// One look at the target with progress shown; nothing where Ctrl-C came first.
+async fn look(options: Options, target: &Target, input: &str) -> anyhow::Result<Option<Case>> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let shown = progress::is_shown();
     let shower = shown.then(|| tokio::spawn(progress::show(receiver)));
     let run = maildoctor_core::check::check(options, target, input, shown.then_some(sender));
     let case = tokio::select! {
         case = run => case?,
-        _ = tokio::signal::ctrl_c() => bail!("stopped before the end; nothing was changed anywhere"),
+        _ = tokio::signal::ctrl_c() => return Ok(None),
     };
     if let Some(shower) = shower {
         let _ = tokio::time::timeout(std::time::Duration::from_millis(300), shower).await;
     }
-    Ok(case)
+    Ok(Some(case))
 }
 
 fn save(path: &Path, case: &Case, redact: bool) -> anyhow::Result<()> {

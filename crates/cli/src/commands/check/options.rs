@@ -74,8 +74,21 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         timeout: options::parse_duration(&args.timeout)?,
         deadline: options::parse_duration(&args.deadline)?,
         keep_message: args.keep_message,
-        arguments: std::env::args().skip(1).collect(),
+        arguments: arguments(std::env::args().skip(1)),
     })
+}
+
+/// The arguments that next tests build on: a test is made once, so what repeats a run is left out.
+fn arguments(mut given: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    while let Some(word) = given.next() {
+        match word.as_str() {
+            "--watch" => drop(given.next()),
+            word if word.starts_with("--watch=") => {}
+            _ => kept.push(word),
+        }
+    }
+    kept
 }
 
 fn login(args: &Args) -> anyhow::Result<Option<Login>> {
@@ -137,4 +150,17 @@ fn plain(option: &str, text: String) -> anyhow::Result<String> {
         bail!("{option} wants a host name or an address literal without blanks, and `{}` is none", text.escape_debug());
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_tests_do_not_repeat_a_watch() {
+        for given in ["check a.example --watch 5m --send", "check a.example --watch=5m --send"] {
+            let kept = arguments(given.split(' ').map(str::to_owned));
+            assert_eq!(kept.join(" "), "check a.example --send");
+        }
+    }
 }

@@ -37,11 +37,11 @@ impl Style {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
@@ -65,7 +65,7 @@ impl Style {
         self.paint(code, severity.name())
     }
 
-    fn bullet(self) -> &'static str {
+    pub(crate) fn bullet(self) -> &'static str {
         if self.unicode { "•" } else { "*" }
     }
 }
@@ -304,7 +304,7 @@ fn unknown(out: &mut String, report: &Report, style: Style, width: usize) {
 }
 
 /// Breaks text at blanks so that no line is wider than `width` where that can be had.
-fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
+pub(crate) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
     let mut out = String::new();
     let mut indent = first;
     for paragraph in text.lines() {
