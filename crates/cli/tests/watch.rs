@@ -11,23 +11,29 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use common::{lab, maildoctor};
 use maildoctor_lab::DOMAIN;
 use maildoctor_lab::dns::data;
 
+/// A process that ends with the test, also with one that fails.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn only_what_changed_is_printed_and_ctrl_c_gives_the_last_verdict() {
     let running = lab(&[]);
-    let mut watching = maildoctor()
-        .args(running.lab.check_arguments())
-        .args(["--watch", "5s"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut command = maildoctor();
+    command.args(running.lab.check_arguments()).args(["--watch", "5s"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut watching = Watching(command.spawn().unwrap());
+    let mut lines = BufReader::new(watching.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.next().unwrap().starts_with("HEALTHY: "));
     assert!(lines.any(|line| line.starts_with("Looked from local")), "the first report is whole");
 
@@ -38,8 +44,8 @@ fn only_what_changed_is_printed_and_ctrl_c_gives_the_last_verdict() {
     let change = lines.find(|line| line.contains("mx-duplicate")).unwrap();
     assert!(change.contains("new:"), "{change}");
 
-    Command::new("kill").args(["-INT", &watching.id().to_string()]).status().unwrap();
-    assert_eq!(watching.wait().unwrap().code(), Some(0), "advice is no fault");
+    Command::new("kill").args(["-INT", &watching.0.id().to_string()]).status().unwrap();
+    assert_eq!(watching.0.wait().unwrap().code(), Some(0), "advice is no fault");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use maildoctor_core::report::{self, Report};
 use maildoctor_core::target::Target;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Args, Format, look, save};
+use super::{Args, Format, interrupt, look, save};
 use crate::commands::compare::written;
 use crate::commands::render;
 use crate::output;
@@ -28,10 +28,11 @@ pub(super) async fn run(args: &Args, mut options: Options, target: &Target, ever
     let [format] = args.format.as_slice() else {
         bail!("--watch writes one format; give one with --format");
     };
+    let stop = interrupt();
     let mut last: Option<(Report, u8)> = None;
     loop {
         let next = Instant::now() + every;
-        let Some(case) = look(options.clone(), target, &args.target).await? else {
+        let Some(case) = look(options.clone(), target, &args.target, &stop).await? else {
             // What earlier rounds told stays known.
             let Some((_, code)) = last else { bail!("stopped before the end of the first round") };
             return Ok(code);
@@ -47,7 +48,7 @@ pub(super) async fn run(args: &Args, mut options: Options, target: &Target, ever
         }
         tokio::select! {
             () = sleep_until(next) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(last.map_or(0, |(_, code)| code)),
+            () = stop.notified() => return Ok(last.map_or(0, |(_, code)| code)),
         }
     }
 }
