@@ -1,6 +1,7 @@
 //! Places to look from. All I/O of probes goes through one, and a probe cannot tell which it has.
 
 mod dns;
+pub mod http;
 mod polite;
 
 use std::io;
