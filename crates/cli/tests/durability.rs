@@ -12,39 +12,10 @@ mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::path::Path;
 
 /// Messages that are sent before the lab is killed.
 const MESSAGES: usize = 20;
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a lab as a process; gives the address of its first exchanger and its folder.
-fn start() -> (Killed, String, PathBuf) {
-    let mut child = common::maildoctor().arg("lab").stdout(Stdio::piped()).spawn().unwrap();
-    let out = BufReader::new(child.stdout.take().unwrap());
-    let (mut exchanger, mut folder) = (String::new(), PathBuf::new());
-    let mut lines = out.lines();
-    for line in lines.by_ref().map_while(Result::ok) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            ["mail", "exchangers", first, ..] => exchanger = (*first).to_owned(),
-            ["files", path] => folder = PathBuf::from(path),
-            ["maildoctor", "check", ..] => break,
-            _ => {}
-        }
-    }
-    std::thread::spawn(move || lines.for_each(drop));
-    (Killed(child), exchanger, folder)
-}
 
 /// Says a line and gives the last line of the reply.
 fn say(stream: &mut BufReader<TcpStream>, line: &str) -> String {
@@ -74,7 +45,7 @@ fn holds(folder: &Path, text: &str) -> bool {
 
 #[test]
 fn what_was_taken_is_on_disk_when_the_lab_is_killed() {
-    let (lab, exchanger, folder) = start();
+    let common::LabProcess { process: lab, exchanger, folder } = common::lab_process(&[]);
     let mut stream = BufReader::new(TcpStream::connect(&exchanger).unwrap());
     assert!(say(&mut stream, "").starts_with("220"));
     // As people type it by hand.

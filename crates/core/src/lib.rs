@@ -7,6 +7,7 @@ pub mod catalogue;
 mod chance;
 pub mod check;
 pub mod compare;
+pub mod console;
 pub mod diagnosis;
 pub mod findings;
 pub mod isolate;

@@ -4,6 +4,8 @@
 //! 465), a DNS server with an inside and an outside view, blacklists that the receiver asks through that
 //! DNS, and mailboxes that are read by IMAP and POP3. Nothing it holds ever leaves the machine.
 
+pub mod blacklists;
+pub mod console;
 pub mod dns;
 pub mod faults;
 pub mod mailbox;
@@ -19,22 +21,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use maildoctor_wire::console::{Access, Settings};
 use maildoctor_wire::rdns;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+use blacklists::Blacklist;
 use dns::{Stub, View, Zones, data};
 use net::Plan;
 use scenario::{Role, Scenario};
-use smtp::{Behaviour, Door, Lookups, Site, Store};
+use smtp::{Behaviour, Door, Service, Site, Store};
 use tls::{Authority, Variant};
+
+pub use blacklists::BLACKLIST;
 
 /// The mail domain of the lab.
 pub const DOMAIN: &str = "lab.example";
-
-/// The blacklist of the lab.
-pub const BLACKLIST: &str = "dnsbl.lab.example";
 
 /// What keeps a lab from starting.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,8 @@ pub struct Setup {
     pub mailbox: Option<mailbox::Protocol>,
     /// The certificate authority.
     pub authority: Authority,
+    /// What the receiver looks up before it greets, where nothing else was set before.
+    pub settings: Settings,
     /// How the receiver asks its DNS.
     pub stub: Stub,
     /// Arguments of `check` that the fault needs to be seen.
@@ -108,6 +113,7 @@ impl Setup {
             submission: Self::sender(&authority, Role::Submission)?,
             smtps: Self::sender(&authority, Role::Smtps)?,
             stub: Stub { server: SocketAddr::new(plan.resolver(), plan.dns), wait: Duration::from_secs(3), tries: 2 },
+            settings: Settings { reverse_lookup: true, ..Settings::default() },
             zones: Zones::default(),
             plan,
             authority,
@@ -125,11 +131,7 @@ impl Setup {
     fn exchanger(authority: &Authority, number: u8) -> Result<Behaviour, LabError> {
         let host = format!("mx{number}.{DOMAIN}");
         let tls = authority.server(&[&host], Variant::Good)?;
-        Ok(Behaviour {
-            tls: Some(tls),
-            lookups: Lookups { reverse: true, blacklists: vec![BLACKLIST.to_owned()], whitelist: Vec::new() },
-            ..Self::plain(host, Role::Mx)
-        })
+        Ok(Behaviour { tls: Some(tls), looks_up: true, ..Self::plain(host, Role::Mx) })
     }
 
     fn sender(authority: &Authority, role: Role) -> Result<Behaviour, LabError> {
@@ -156,7 +158,7 @@ impl Setup {
             catch_all: false,
             tells: false,
             keeps_plaintext: false,
-            lookups: Lookups::default(),
+            looks_up: false,
             rules: Vec::new(),
             loses: false,
             folder: "",
@@ -185,11 +187,19 @@ impl Setup {
         zones.add(client, data::address(source));
         zones.add(&rdns::ptr_name(source), data::ptr(client));
         zones.add("visitor.example", data::mx(10, client));
-        zones.add(
-            &maildoctor_wire::dnsbl::query_name(std::net::IpAddr::from([127, 0, 0, 2]), BLACKLIST),
-            data::address([127, 0, 0, 2].into()),
-        );
-        zones.add(BLACKLIST, data::soa(&format!("ns.{DOMAIN}")));
+    }
+
+    /// The blacklists of the story, or the usual one.
+    fn ask_blacklists(&mut self, scenario: &Scenario) {
+        let usual = [Blacklist::healthy(BLACKLIST)];
+        let lists = scenario.blacklists.as_deref().unwrap_or(&usual);
+        for list in lists {
+            list.publish(&mut self.zones);
+            self.settings.blacklists.push(list.zone.clone());
+        }
+        if let Some(wait) = scenario.dns_wait {
+            self.stub.wait = wait;
+        }
     }
 
     /// All four servers, to change something at each.
@@ -210,6 +220,7 @@ pub struct Lab {
     events: broadcast::Sender<String>,
     send: bool,
     mailbox: Option<mailbox::Protocol>,
+    service: Arc<Service>,
     _tasks: JoinSet<()>,
 }
 
@@ -221,6 +232,7 @@ impl Lab {
     pub async fn start(scenario: &Scenario) -> Result<Self, LabError> {
         let plan = Plan::find()?;
         let mut setup = Setup::healthy(plan.clone())?;
+        setup.ask_blacklists(scenario);
         for code in &scenario.faults {
             let fault = faults::find(code).ok_or_else(|| LabError::NoSuchFault(code.clone()))?;
             (fault.apply)(&mut setup)?;
@@ -232,7 +244,8 @@ impl Lab {
         let accounts: BTreeMap<String, SecretString> =
             ["anna", "bert"].into_iter().map(|name| (format!("{name}@{DOMAIN}"), secret())).collect();
         let store = Store::open(&root, accounts.keys().cloned())?;
-        store.recover()?;
+        let kept = scenario.settings.clone().unwrap_or_else(|| root.join("settings.json"));
+        let settings = console::Store::open(&kept, setup.settings)?;
         std::fs::write(root.join("ca.pem"), setup.authority.root_pem())?;
         let password = accounts
             .get(&format!("anna@{DOMAIN}"))
@@ -249,7 +262,9 @@ impl Lab {
             accounts: accounts.clone(),
             store,
             stub: setup.stub,
-            cache: Mutex::default(),
+            settings,
+            cache: smtp::Cache::default(),
+            sessions: smtp::Sessions::default(),
             counts: Mutex::new(HashMap::new()),
             events: events.clone(),
         });
@@ -258,14 +273,16 @@ impl Lab {
         dns::serve(zones.clone(), View::Here, here, &mut tasks).await?;
         dns::serve(zones.clone(), View::Outside, SocketAddr::new(plan.outside(), plan.dns), &mut tasks).await?;
         let [mx1, mx2] = setup.mx;
-        for (behaviour, on) in [
+        let servers = vec![
             (mx1, SocketAddr::new(plan.mx(1), plan.smtp)),
             (mx2, SocketAddr::new(plan.mx(2), plan.smtp)),
             (setup.submission, SocketAddr::new(plan.mail(), plan.submission)),
             (setup.smtps, SocketAddr::new(plan.mail(), plan.smtps)),
-        ] {
-            smtp::serve(site.clone(), behaviour, on, &mut tasks).await?;
-        }
+        ];
+        let service = Arc::new(Service::new(site.clone(), servers));
+        service.start().await?;
+        let access = Access { address: SocketAddr::new(plan.mail(), plan.console), token: token() };
+        console::serve(service.clone(), events.subscribe(), access, &root, &mut tasks).await?;
         let ports = [plan.imap, plan.imaps, plan.pop3, plan.pop3s];
         for (behaviour, port) in setup.mailboxes.into_iter().zip(ports) {
             mailbox::serve(site.clone(), behaviour, SocketAddr::new(plan.mail(), port), &mut tasks).await?;
@@ -285,6 +302,7 @@ impl Lab {
             events,
             send: setup.send,
             mailbox: setup.mailbox,
+            service,
             _tasks: tasks,
         })
     }
@@ -354,6 +372,16 @@ impl Lab {
         &self.zones
     }
 
+    /// Where the console listens.
+    pub fn console(&self) -> SocketAddr {
+        SocketAddr::new(self.plan.mail(), self.plan.console)
+    }
+
+    /// The SMTP service.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
     /// What happens, a line each, from now on.
     pub fn events(&self) -> broadcast::Receiver<String> {
         self.events.subscribe()
@@ -375,6 +403,20 @@ fn random() -> u64 {
 /// A password that nobody has used before.
 fn secret() -> SecretString {
     format!("lab-{:016x}", random()).into()
+}
+
+/// A token of 128 bits that nobody guesses.
+fn token() -> String {
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// Writes a file that only its owner can read.
+fn private_file(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(path)?, octets)
 }
 
 fn temporary_folder() -> io::Result<PathBuf> {

@@ -30,6 +30,8 @@ pub struct Plan {
     pub pop3s: u16,
     /// The port of DNS.
     pub dns: u16,
+    /// The port of the console.
+    pub console: u16,
     /// A port at which nothing listens.
     pub closed: u16,
 }
@@ -53,6 +55,7 @@ impl Plan {
                 pop3: 0,
                 pop3s: 0,
                 dns: 0,
+                console: 0,
                 closed: 0,
             };
             let first = plan.mx(1);
@@ -63,15 +66,16 @@ impl Plan {
                     format!("the lab needs loopback addresses beyond 127.0.0.1, and {first} cannot be used: {e}"),
                 ));
             }
-            let ports: Option<Vec<u16>> = (0..9).map(|_| plan.free_port()).collect();
+            let ports: Option<Vec<u16>> = (0..10).map(|_| plan.free_port()).collect();
             let distinct = ports.as_ref().map(|p| p.iter().collect::<std::collections::BTreeSet<_>>().len());
-            if distinct != Some(9) {
+            if distinct != Some(10) {
                 continue;
             }
-            if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, closed]) = ports.as_deref() {
+            if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, console, closed]) = ports.as_deref() {
                 (plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps) =
                     (*smtp, *submission, *smtps, *imap, *imaps);
-                (plan.pop3, plan.pop3s, plan.dns, plan.closed) = (*pop3, *pop3s, *dns, *closed);
+                (plan.pop3, plan.pop3s, plan.dns) = (*pop3, *pop3s, *dns);
+                (plan.console, plan.closed) = (*console, *closed);
                 return Ok(plan);
             }
         }

@@ -3,6 +3,12 @@
 //! ```toml
 //! faults = ["dnsbl-timeout"]
 //!
+//! [[blacklist]]               # the receiver asks these, one after the other, instead of the usual one
+//! zone = "bl.example"
+//! action = "silent"           # answer, silent
+//! delay = "2s"                # how long an answer takes
+//! lists = ["127.0.0.1"]       # whom it lists
+//!
 //! [[rule]]
 //! on = "RCPT"                 # BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT, RSET, VRFY, NOOP, QUIT
 //! matches = "bert@"           # only where the argument holds this text
@@ -14,9 +20,12 @@
 //!                             # tease (a first line at once, the rest after the delay)
 //! ```
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::blacklists::Blacklist;
 
 /// What of a server's role a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -120,7 +129,7 @@ impl Rule {
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 =
@@ -130,6 +139,10 @@ fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duratio
         Some("s") => Ok(Duration::from_secs(number)),
         _ => Err(serde::de::Error::custom(format!("`{text}` is no delay such as 1500ms or 2s"))),
     }
+}
+
+fn some_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
 }
 
 /// A story.
@@ -142,12 +155,21 @@ pub struct Scenario {
     /// Rules on commands.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
+    /// The blacklists that the receiver asks; the usual one where there are none.
+    #[serde(default, rename = "blacklist")]
+    pub blacklists: Option<Vec<Blacklist>>,
+    /// Where the receiver's settings are kept beyond this run.
+    #[serde(default)]
+    pub settings: Option<PathBuf>,
+    /// How long the receiver waits for an answer of the DNS before it asks once more.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub dns_wait: Option<Duration>,
 }
 
 impl Scenario {
     /// The healthy system with some faults switched on.
     pub fn with_faults(faults: &[&str]) -> Self {
-        Self { faults: faults.iter().map(|f| (*f).to_owned()).collect(), rules: Vec::new() }
+        Self { faults: faults.iter().map(|f| (*f).to_owned()).collect(), ..Self::default() }
     }
 
     /// Reads a story; an error names the line.

@@ -8,6 +8,23 @@ pub const TEST_LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// The entry that no list may have.
 pub const TEST_UNLISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 
+/// The longest name of a zone: before it stand up to 32 nibbles of an address, each a label, and a name has
+/// at most 253 characters (RFC 1035 section 2.3.4).
+const MAX_ZONE: usize = 253 - 64;
+
+/// Whether a text can be the name of a zone: labels of letters, digits, `-` and `_`, in lower case, no
+/// address.
+pub fn is_zone(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+    };
+    let number = text.rsplit('.').next().is_none_or(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    text.len() <= MAX_ZONE && text.contains('.') && !number && text.split('.').all(label)
+}
+
 /// The name under which a zone lists an address: octets or nibbles reversed, then the zone.
 pub fn query_name(address: IpAddr, zone: &str) -> String {
     format!("{}.{}", crate::rdns::reversed(address), zone.trim_matches('.'))
@@ -78,6 +95,19 @@ mod tests {
         let v6: IpAddr = "2001:db8:1:2:3:4:567:89ab".parse().unwrap();
         let name = "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ugly.example.com";
         assert_eq!(query_name(v6, "ugly.example.com"), name);
+    }
+
+    #[test]
+    fn what_can_be_a_zone() {
+        for zone in ["dnsbl.example.net", "b.barracuda_central.org", "xn--e1afmkfd.example"] {
+            assert!(is_zone(zone), "{zone}");
+        }
+        let long = format!("{}.example", ["a"; 100].join("."));
+        for other in
+            ["", "example", ".example", "a..example", "-a.example", "192.0.2.1", "a b.example", "A.example", &long]
+        {
+            assert!(!is_zone(other), "{other}");
+        }
     }
 
     #[test]

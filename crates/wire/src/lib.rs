@@ -4,6 +4,7 @@
 //! of its own, no async runtime; so every parser can be fed any bytes, split anywhere, in a test.
 
 pub mod banner;
+pub mod console;
 pub mod dialogue;
 pub mod dnsbl;
 pub mod ehlo;

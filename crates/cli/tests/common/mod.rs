@@ -52,6 +52,48 @@ pub(crate) fn report(running: &Running, more: &[&str]) -> Value {
     })
 }
 
+/// A process that is killed when this is dropped.
+#[allow(dead_code, reason = "each test file uses its own part of this module")]
+pub(crate) struct Killed(pub(crate) std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A lab as a process of its own.
+#[allow(dead_code, reason = "each test file uses its own part of this module")]
+pub(crate) struct LabProcess {
+    pub(crate) process: Killed,
+    /// The first exchanger.
+    pub(crate) exchanger: String,
+    /// Its folder.
+    pub(crate) folder: std::path::PathBuf,
+}
+
+/// Starts a lab as a process.
+#[allow(dead_code, reason = "each test file uses its own part of this module")]
+pub(crate) fn lab_process(arguments: &[&str]) -> LabProcess {
+    use std::io::BufRead;
+    let mut child = maildoctor().arg("lab").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let (mut exchanger, mut folder) = (String::new(), std::path::PathBuf::new());
+    let mut lines = out.lines();
+    for line in lines.by_ref().map_while(Result::ok) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["mail", "exchangers", first, ..] => exchanger = (*first).to_owned(),
+            ["files", path] => folder = std::path::PathBuf::from(path),
+            ["maildoctor", "check", ..] => break,
+            _ => {}
+        }
+    }
+    std::thread::spawn(move || lines.for_each(drop));
+    LabProcess { process: Killed(child), exchanger, folder }
+}
+
 /// The codes of the diagnosis, the first first.
 #[allow(dead_code, reason = "each test file uses its own part of this module")]
 pub(crate) fn diagnosis(report: &Value) -> Vec<String> {

@@ -1,11 +1,13 @@
 //! The lab's SMTP receiver: one server per address and role, many clients at once.
 
+mod clients;
+mod service;
 mod session;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use tokio::task::JoinSet;
 use crate::dns::Stub;
 use crate::scenario::{Role, Rule};
 
+pub use clients::{Cache, Sessions};
+pub use service::Service;
 pub use store::Store;
 
 /// Clients at once at one server.
@@ -36,17 +40,6 @@ pub enum Door {
     Reset,
     /// SYNs go unanswered: the queue of connections is full and stays so.
     Full,
-}
-
-/// What a server waits for before it greets, as the field guide's server does.
-#[derive(Debug, Clone, Default)]
-pub struct Lookups {
-    /// The reverse name of the client.
-    pub reverse: bool,
-    /// Blacklists, asked for the client's address.
-    pub blacklists: Vec<String>,
-    /// Clients that are not looked up.
-    pub whitelist: Vec<IpAddr>,
 }
 
 /// How a server behaves.
@@ -84,8 +77,8 @@ pub struct Behaviour {
     pub tells: bool,
     /// What was sent in the clear behind STARTTLS is run under TLS.
     pub keeps_plaintext: bool,
-    /// What it looks up before it greets.
-    pub lookups: Lookups,
+    /// It looks clients up before it greets them, as the settings of the console say.
+    pub looks_up: bool,
     /// What is done to commands.
     pub rules: Vec<Rule>,
     /// Messages are taken and never delivered.
@@ -106,12 +99,23 @@ pub struct Site {
     pub store: Store,
     /// How the receiver looks things up.
     pub stub: Stub,
-    /// The cache of reverse lookups and blacklists.
-    pub cache: Mutex<HashMap<IpAddr, Option<String>>>,
+    /// What it looks up before it greets.
+    pub settings: crate::console::Store,
+    /// What the lookups gave.
+    pub cache: Cache,
+    /// Who is connected.
+    pub sessions: Sessions,
     /// How often each rule has fitted.
     pub counts: Mutex<HashMap<String, u32>>,
     /// Who is told what happens.
     pub events: tokio::sync::broadcast::Sender<String>,
+}
+
+impl Site {
+    /// Tells those who listen what happened.
+    pub(crate) fn tell(&self, event: String) {
+        let _ = self.events.send(event);
+    }
 }
 
 /// Serves one address until the set is dropped.
@@ -128,7 +132,10 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
     let behaviour = Arc::new(behaviour);
     tasks.spawn(async move {
         let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
+        // The sessions end with the server.
+        let mut sessions = JoinSet::new();
         while let Ok(slot) = slots.clone().acquire_owned().await {
+            while sessions.try_join_next().is_some() {}
             let Ok((stream, client)) = listener.accept().await else {
                 continue;
             };
@@ -137,7 +144,7 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
                 continue;
             }
             let (site, behaviour) = (site.clone(), behaviour.clone());
-            tokio::spawn(async move {
+            sessions.spawn(async move {
                 let _slot = slot;
                 session::run(&site, &behaviour, stream, client).await;
             });

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::clients::Present;
 use super::{Behaviour, Site, reset};
 use crate::scenario::{Action, Role, Rule};
 
@@ -40,6 +41,7 @@ struct Session<'a> {
     stream: Box<dyn Stream>,
     held: Vec<u8>,
     client: SocketAddr,
+    present: Present<'a>,
     listed: Option<String>,
     tls: bool,
     helo: Option<String>,
@@ -59,7 +61,8 @@ enum Next {
 /// Serves a client to the end.
 pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, client: SocketAddr) {
     let _ = stream.set_nodelay(true);
-    let _ = site.events.send(format!("{} {client} connected", behaviour.host));
+    let present = site.sessions.enter(&behaviour.host, client);
+    site.tell(format!("{} {client} connected", behaviour.host));
     if rule(site, behaviour, "BANNER", "", false).is_some_and(|r| r.action == Action::Reset) {
         return reset(stream);
     }
@@ -78,6 +81,7 @@ pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, c
         stream,
         held: Vec::new(),
         client,
+        present,
         listed: None,
         tls,
         helo: None,
@@ -87,7 +91,7 @@ pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, c
         errors: 0,
     };
     let _ = session.serve().await;
-    let _ = site.events.send(format!("{} {client} left", behaviour.host));
+    site.tell(format!("{} {client} left", behaviour.host));
 }
 
 async fn secured(behaviour: &Behaviour, stream: Box<dyn Stream>) -> Option<Box<dyn Stream>> {
@@ -138,29 +142,31 @@ impl Session<'_> {
 
     /// Reverse name and blacklists, before the banner, unless the client is known.
     async fn look_up(&mut self) {
-        let lookups = &self.behaviour.lookups;
-        let ip = self.client.ip();
-        if lookups.whitelist.contains(&ip) || (!lookups.reverse && lookups.blacklists.is_empty()) {
+        if !self.behaviour.looks_up {
             return;
         }
-        let cached = self.site.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&ip).cloned();
-        if let Some(listed) = cached {
+        let settings = self.site.settings.current();
+        let ip = self.client.ip();
+        if settings.whitelist.contains(&ip) || (!settings.reverse_lookup && settings.blacklists.is_empty()) {
+            return;
+        }
+        if let Some(listed) = self.site.cache.get(ip) {
             self.listed = listed;
             return;
         }
-        if lookups.reverse {
+        if settings.reverse_lookup {
             let began = std::time::Instant::now();
             let _ = self.site.stub.ask(&rdns::ptr_name(ip), hickory_proto::rr::RecordType::PTR).await;
-            let _ = self.site.events.send(format!(
+            self.site.tell(format!(
                 "{} looked up the name of {ip} in {} ms",
                 self.behaviour.host,
                 began.elapsed().as_millis()
             ));
         }
-        for zone in &lookups.blacklists {
+        for zone in &settings.blacklists {
             let began = std::time::Instant::now();
             let answer = self.site.stub.addresses(&dnsbl::query_name(ip, zone)).await.unwrap_or_default();
-            let _ = self.site.events.send(format!(
+            self.site.tell(format!(
                 "{} asked {zone} for {ip} in {} ms",
                 self.behaviour.host,
                 began.elapsed().as_millis()
@@ -169,11 +175,12 @@ impl Session<'_> {
                 self.listed = Some(zone.clone());
             }
         }
-        self.site.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(ip, self.listed.clone());
+        self.site.cache.keep(ip, self.listed.clone());
     }
 
     /// Sends a reply, or what a rule makes of it.
     async fn answer(&mut self, on: &str, argument: &str, usual: &str) -> Option<String> {
+        self.present.does(on);
         let rule = rule(self.site, self.behaviour, on, argument, self.user.is_some()).cloned();
         let mut reply = usual.to_owned();
         let mut action = Action::Reply;
@@ -207,7 +214,7 @@ impl Session<'_> {
             }
         }
         self.stream.flush().await.ok()?;
-        let _ = self.site.events.send(format!(
+        self.site.tell(format!(
             "{} {} {on} {argument} -> {}",
             self.behaviour.host,
             self.client,

@@ -1,10 +1,14 @@
 //! `maildoctor lab`: a small real mail system with faults that can be switched on.
 
+pub(crate) mod console;
+mod order;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use maildoctor_core::report::text::harmless;
+use maildoctor_lab::blacklists;
 use maildoctor_lab::scenario::Scenario;
 use maildoctor_lab::{Lab, faults};
 use maildoctor_wire::octets::shell_word;
@@ -13,13 +17,19 @@ use crate::output;
 
 /// Run an embedded mail system on loopback, with faults switched on.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   maildoctor lab
   maildoctor lab --fault dnsbl-timeout
   maildoctor lab --fault cert-expired --fault relay-open
+  maildoctor lab --blacklists 12 --fault dnsbl-timeout
   maildoctor lab --scenario story.toml
+  maildoctor lab console blacklists
 
-It prints a `check` command that looks at it, then what happens, until Ctrl-C. It needs no rights and no network.")]
+It prints a `check` command that looks at it, then what happens, until Ctrl-C. It needs no rights and no network.
+The exchangers look a client up before they greet it, and know it from then on: its reverse name, then one
+blacklist server after the other. What they look up is set at the console, `maildoctor lab console`, while the lab
+runs; --settings keeps it for the next.")]
 pub(crate) struct Args {
     /// A fault by its catalogue code; repeatable.
     #[arg(long, value_name = "CODE")]
@@ -27,13 +37,30 @@ pub(crate) struct Args {
     /// A story in TOML: faults, and rules on commands.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+    /// Ask so many blacklist servers, of which one is dnsbl.lab.example, the one of the faults.
+    #[arg(long, value_name = "N", conflicts_with = "scenario")]
+    blacklists: Option<usize>,
+    /// The file that keeps the settings of the console; made where there is none, and stronger than --blacklists.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// List the faults and end.
     #[arg(long)]
     list: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Console(console::Args),
 }
 
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    if let Some(Command::Console(args)) = &args.command {
+        return console::run(args);
+    }
     if args.list {
         let width = faults::all().map(|f| f.code.len()).max().unwrap_or(0);
         let lines: String = faults::all()
@@ -51,6 +78,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         None => Scenario::default(),
     };
     scenario.faults.extend(args.fault.iter().cloned());
+    if let Some(count) = args.blacklists {
+        scenario.blacklists = Some(blacklists::many(count)?);
+    }
+    scenario.settings = args.settings.clone().or(scenario.settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let lab = Lab::start(&scenario).await?;
@@ -101,7 +132,7 @@ fn introduction(lab: &Lab) -> String {
         .collect();
     let hint = if std::io::stdout().is_terminal() { "Ctrl-C ends it.\n" } else { "" };
     format!(
-        "A mail system for {} is running.\n  mail exchangers  {}:{p} and {}:{p}\n  submission       {m}:{} (STARTTLS), {m}:{} (TLS at once)\n  DNS              {}:{d} inside, {}:{d} outside\n  accounts         {}\n  files            {}\n\nLook at it with:\n  maildoctor {}\n\n{hint}",
+        "A mail system for {} is running.\n  mail exchangers  {}:{p} and {}:{p}\n  submission       {m}:{} (STARTTLS), {m}:{} (TLS at once)\n  DNS              {}:{d} inside, {}:{d} outside\n  accounts         {}\n  files            {}\n  console          http://{}\n\nLook at it with:\n  maildoctor {}\nChange what it looks up before it greets, stop and start it with:\n  maildoctor lab console --at {}\n\n{hint}",
         maildoctor_lab::DOMAIN,
         plan.mx(1),
         plan.mx(2),
@@ -111,7 +142,9 @@ fn introduction(lab: &Lab) -> String {
         plan.outside(),
         accounts.join("; "),
         lab.root().display(),
+        lab.console(),
         command.join(" "),
+        shell_word(&lab.root().display().to_string()),
         p = plan.smtp,
         m = plan.mail(),
         d = plan.dns,
