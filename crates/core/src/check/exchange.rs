@@ -128,7 +128,7 @@ pub(super) async fn blacklists(context: &Context, way: SocketAddr, known: &Known
     if new.is_empty() {
         return;
     }
-    let lists = join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &new)));
+    let lists = join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &new, Via::Own)));
     // With a name given for EHLO nobody else looks our own name up, and a slow one may be what is waited for.
     let own = async {
         if let Some(ip) = source.filter(|ip| context.options.helo.is_some() && new.contains(ip)) {

@@ -1,18 +1,52 @@
 //! What is read on the server itself (`--on-host`), while the rest of the run looks at it from outside.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::probe::Context;
+use futures::future::join_all;
+
 use crate::probe::host;
-use crate::questions::host::sockets::Listeners;
+use crate::probe::{Context, dns};
+use crate::questions::dns::Via;
+use crate::questions::host::postfix::PostfixView;
+use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
+
+/// The most lists of the server's settings that are asked for their test entries.
+const MAX_LISTS: usize = 40;
 
 /// Reads this machine, where it is the server under test.
 pub(super) async fn look(context: Option<&Arc<Context>>) {
     let Some(context) = context.filter(|context| context.options.on_host) else {
         return;
     };
-    let at = context.recorder.now();
-    let listeners = tokio::task::spawn_blocking(host::sockets::listeners).await.unwrap_or_default();
-    host::record(context, &Listeners, (at, context.recorder.now() - at), &listeners);
-    host::postfix::instances(context, context.options.mta_config.as_deref()).await;
+    host::sockets::read(context).await;
+    let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
+    let instances = host::postfix::instances(context, context.options.mta_config.as_deref()).await;
+    join_all(instances.iter().map(|instance| one_postfix(context, instance, system.as_ref()))).await;
+}
+
+async fn one_postfix(context: &Context, instance: &PostfixView, system: Option<&ResolvConfView>) {
+    let resolvers = match instance.chrooted_resolv_conf() {
+        Some(path) => host::resolving::resolv_conf(context, &path).await,
+        None => system.cloned(),
+    };
+    let resolver = resolvers.and_then(|view| view.servers.first().copied());
+    let lists = async {
+        if let Some(resolver) = resolver.filter(|_| context.options.wants("reputation")) {
+            ask_lists(context, instance, resolver).await;
+        }
+    };
+    lists.await;
+}
+
+/// Asks the lists that the settings name for their test entries, by the server's own resolver.
+async fn ask_lists(context: &Context, instance: &PostfixView, resolver: SocketAddr) {
+    let ports = instance.listening().filter_map(|(_, port)| instance.asks(port?));
+    let zones: BTreeSet<String> =
+        ports.flat_map(|asks| asks.lists).filter(|list| list.by_address).map(|list| list.zone).collect();
+    let same = resolver == context.vantage.resolver;
+    let via = if same { Via::Own } else { Via::Server(resolver) };
+    let new = zones.into_iter().filter(|zone| !(same && context.options.dnsbl.contains(zone))).take(MAX_LISTS);
+    join_all(new.map(|zone| async move { dns::blacklist(context, &zone, &[], via).await })).await;
 }

@@ -13,8 +13,10 @@ mod ehlo;
 mod envelope;
 mod firewall;
 mod found;
+mod host;
 mod mailbox;
 mod relay;
+mod reputation;
 mod tls;
 mod vantage;
 mod ways;
@@ -247,6 +249,7 @@ pub fn all() -> Vec<Rule> {
         envelope::rules(),
         delivery::rules(),
         mailbox::rules(),
+        reputation::rules(),
         vantage::rules(),
     ]
     .concat()

@@ -106,7 +106,7 @@ impl Context {
     pub fn server(&self, via: Via) -> SocketAddr {
         match via {
             Via::Own => self.vantage.resolver,
-            Via::Foreign(addr) | Via::Authoritative(addr) => addr,
+            Via::Foreign(addr) | Via::Server(addr) | Via::Authoritative(addr) => addr,
         }
     }
 

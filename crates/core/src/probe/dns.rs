@@ -1,6 +1,6 @@
 //! What is asked of the DNS: the domain's records, the addresses of its hosts, reverse names, blacklists.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use futures::future::{join, join_all};
 use maildoctor_wire::{dnsbl, rdns};
@@ -113,9 +113,8 @@ pub async fn submission_srv(context: &Context, domain: &str) -> Vec<(String, u16
 }
 
 /// Asks a blacklist for addresses and for its test entries (RFC 5782 section 5), with the reasons of
-/// what is listed.
-pub async fn blacklist(context: &Context, zone: &str, under_test: &[IpAddr]) {
-    let via = Via::Own;
+/// what is listed; where the entry that every list has is not there, whether there is such a zone at all.
+pub async fn blacklist(context: &Context, zone: &str, under_test: &[IpAddr], via: Via) {
     let on = Zone::new(zone);
     let mut addresses: Vec<IpAddr> = under_test.to_vec();
     addresses.extend([dnsbl::TEST_LISTED, dnsbl::TEST_UNLISTED].map(IpAddr::from));
@@ -128,10 +127,15 @@ pub async fn blacklist(context: &Context, zone: &str, under_test: &[IpAddr]) {
             let question = ListEntry { address, rtype: RecordType::A, via };
             let wire = context.lookup(&question, on, via, &name, RecordType::A).await;
             let view = Dns { wire };
-            let listed = view.definite().is_some_and(|a| !a.addresses().is_empty());
-            if listed && address != IpAddr::from(Ipv4Addr::new(127, 0, 0, 2)) {
+            let listed = view.definite().map(|a| !a.addresses().is_empty());
+            let must_be_listed = address == IpAddr::from(dnsbl::TEST_LISTED);
+            if listed == Some(true) && !must_be_listed {
                 let question = ListEntry { address, rtype: RecordType::Txt, via };
                 context.lookup(&question, on, via, &name, RecordType::Txt).await;
+            }
+            if listed == Some(false) && must_be_listed {
+                let question = Records { rtype: RecordType::Soa, via };
+                context.lookup(&question, &Domain::new(zone), via, zone, RecordType::Soa).await;
             }
         }
     }))

@@ -4,6 +4,7 @@ mod account;
 mod delivery;
 mod dns;
 mod envelope;
+mod reputation;
 mod session;
 mod tls;
 
@@ -35,7 +36,7 @@ pub fn find(code: &str) -> Option<&'static Fault> {
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> {
-    [dns::FAULTS, session::FAULTS, tls::FAULTS, account::FAULTS, envelope::FAULTS, delivery::FAULTS]
+    [dns::FAULTS, session::FAULTS, tls::FAULTS, account::FAULTS, envelope::FAULTS, delivery::FAULTS, reputation::FAULTS]
         .into_iter()
         .flatten()
 }

@@ -116,7 +116,7 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(zone) = named_zone(&reply.text()) {
         finding.detail("zone", zone);
     }
-    if *code == "rcpt-deferred" {
+    if matches!(*code, "rcpt-deferred" | "rcpt-rejected-dnsbl" | "server-storage-full") {
         finding.owes_step(seen.id());
     }
     found.state()

@@ -4,6 +4,7 @@ pub mod command;
 pub mod files;
 pub mod postfix;
 pub mod processes;
+pub mod resolving;
 pub mod sockets;
 
 use std::time::Duration;

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 
-use crate::questions::host::sockets::{Entry, LISTEN, Listener, ListenersWire, Process, entries};
+use crate::probe::Context;
+use crate::questions::host::sockets::{Entry, LISTEN, Listener, Listeners, ListenersWire, Process, entries};
 
 /// The most processes that are looked at, and the most open files of each.
 const MAX_PROCESSES: usize = 20_000;
@@ -12,6 +13,14 @@ const MAX_FILES: usize = 4_096;
 
 /// The kernel's lists of TCP sockets.
 const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/// Writes down who listens.
+pub async fn read(context: &Context) -> ListenersWire {
+    let read = async { tokio::task::spawn_blocking(listeners).await.unwrap_or_default() };
+    let (wire, times) = context.timed(read).await;
+    super::record(context, &Listeners, times, &wire);
+    wire
+}
 
 /// Every listening socket, with the processes that hold it as far as we may see them.
 pub fn listeners() -> ListenersWire {

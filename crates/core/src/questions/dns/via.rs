@@ -11,6 +11,8 @@ pub enum Via {
     Own,
     /// A resolver out there.
     Foreign(SocketAddr),
+    /// The resolver of the server under test, asked on its own host.
+    Server(SocketAddr),
     /// An authoritative server, asked without recursion.
     Authoritative(SocketAddr),
 }
@@ -20,6 +22,7 @@ impl std::fmt::Display for Via {
         match self {
             Via::Own => f.write_str("own"),
             Via::Foreign(addr) => write!(f, "foreign:{addr}"),
+            Via::Server(addr) => write!(f, "server:{addr}"),
             Via::Authoritative(addr) => write!(f, "authoritative:{addr}"),
         }
     }
@@ -33,6 +36,7 @@ impl std::str::FromStr for Via {
         match text.split_once(':') {
             None if text == "own" => Ok(Via::Own),
             Some(("foreign", addr)) => server(addr).map(Via::Foreign),
+            Some(("server", addr)) => server(addr).map(Via::Server),
             Some(("authoritative", addr)) => server(addr).map(Via::Authoritative),
             _ => Err(format!("`{text}` names no way to ask the DNS")),
         }
@@ -57,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_way_to_ask_prints_and_parses_back() {
-        for text in ["own", "foreign:192.0.2.53:53", "authoritative:[2001:db8::53]:53"] {
+        for text in ["own", "foreign:192.0.2.53:53", "server:127.0.0.1:53", "authoritative:[2001:db8::53]:53"] {
             assert_eq!(text.parse::<Via>().unwrap().to_string(), text);
         }
     }

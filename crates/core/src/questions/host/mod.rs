@@ -3,4 +3,5 @@
 pub mod asks;
 pub mod network;
 pub mod postfix;
+pub mod resolv_conf;
 pub mod sockets;

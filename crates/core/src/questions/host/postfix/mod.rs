@@ -174,6 +174,13 @@ impl PostfixView {
         }
     }
 
+    /// The copy of resolv.conf that the services which ask about clients read, where those run in a chroot.
+    pub fn chrooted_resolv_conf(&self) -> Option<String> {
+        let asks = |service: &&Service| matches!(service.command.as_str(), "smtpd" | "dnsblog" | "smtp");
+        let chrooted = self.wire.services.iter().filter(asks).any(|service| service.chroot);
+        chrooted.then(|| format!("{}/etc/resolv.conf", self.queue()))
+    }
+
     /// How many processes of a service may run at once; `None` for no limit.
     pub fn process_limit(&self, service: &Service) -> Option<u32> {
         let general = || self.setting("default_process_limit").and_then(|text| text.parse().ok());

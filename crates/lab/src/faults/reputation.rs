@@ -1,0 +1,47 @@
+//! Faults of DNS lists that the exchangers ask.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use maildoctor_wire::dnsbl;
+
+use super::{Fault, fault, source};
+use crate::dns::{View, data};
+use crate::{BLACKLIST, LabError, Setup};
+
+pub(super) const FAULTS: &[Fault] = &[
+    fault("dnsbl-lists-everyone", |s| list_answers(s, [dnsbl::TEST_UNLISTED.into(), source()], dnsbl::TEST_LISTED)),
+    fault("dnsbl-query-blocked", |s| {
+        let refused = Ipv4Addr::new(127, 255, 255, 254);
+        forget_entries(s);
+        list_answers(s, [dnsbl::TEST_UNLISTED.into(), dnsbl::TEST_LISTED.into()], refused)
+    }),
+    fault("dnsbl-zone-dead", |s| {
+        forget_entries(s);
+        for view in [View::Here, View::Outside] {
+            s.zones.forget(view, BLACKLIST);
+        }
+        ask_the_list(s);
+        Ok(())
+    }),
+];
+
+/// The list answers for these addresses, and `check` asks it.
+fn list_answers<const N: usize>(setup: &mut Setup, addresses: [IpAddr; N], answer: Ipv4Addr) -> Result<(), LabError> {
+    let mut names = addresses.map(|address| dnsbl::query_name(address, BLACKLIST)).to_vec();
+    names.dedup();
+    for name in names {
+        setup.zones.add(&name, data::address(answer.into()));
+    }
+    ask_the_list(setup);
+    Ok(())
+}
+
+fn forget_entries(setup: &mut Setup) {
+    for view in [View::Here, View::Outside] {
+        setup.zones.forget(view, &dnsbl::query_name(dnsbl::TEST_LISTED.into(), BLACKLIST));
+    }
+}
+
+fn ask_the_list(setup: &mut Setup) {
+    setup.arguments.push(format!("--dnsbl={BLACKLIST}"));
+}
