@@ -16,6 +16,7 @@ mod found;
 mod host;
 mod mailbox;
 mod relay;
+pub mod replies;
 mod reputation;
 mod tls;
 mod vantage;

@@ -1,9 +1,10 @@
-//! What becomes of a message after DATA, one table from the reply's meaning to the code; data-timeout and
+//! What becomes of a message after DATA, told apart by the reply's meaning; data-timeout and
 //! data-slow.
 
 use maildoctor_wire::dialogue::{End, Phase};
-use maildoctor_wire::wording::{Meaning, meaning};
+use maildoctor_wire::wording::meaning;
 
+use super::replies::code_among;
 use super::ways::called;
 use super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
@@ -44,13 +45,9 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let Some(reply) = last.whole().filter(|r| r.class() >= 4) else {
             continue;
         };
-        let code = match meaning(Phase::Content, reply) {
-            Some(Meaning::TooBig) => "data-rejected-size",
-            Some(Meaning::Loop) => "mail-loop",
-            Some(Meaning::StorageFull) => "server-storage-full",
-            Some(Meaning::ConfigError) => "server-config-error",
-            _ => "data-rejected-content",
-        };
+        let code = meaning(Phase::Content, reply)
+            .and_then(|meaning| code_among(Phase::Content, meaning, CODES))
+            .unwrap_or("data-rejected-content");
         found
             .is_a(code, Key::Named(code.to_owned()))
             .says(format!(

@@ -1,10 +1,11 @@
-//! The reply to the address under test, one table from its meaning to the code; and recipient-catch-all,
+//! The reply to the address under test, told apart by its meaning; and recipient-catch-all,
 //! postmaster-missing, rcpt-slow, rcpt-timeout.
 
-use maildoctor_wire::dialogue::End;
+use maildoctor_wire::dialogue::{End, Phase};
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
+use super::super::replies::code_among;
 use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::questions::smtp::Recipient;
@@ -12,26 +13,6 @@ use crate::questions::tcp::Role;
 use crate::subject::Service;
 
 const MX: &[Role] = &[Role::Smtp];
-
-/// Meaning of the reply → code.
-const TABLE: &[(Meaning, &str)] = &[
-    (Meaning::UnknownRecipient, "recipient-unknown"),
-    (Meaning::FullMailbox, "recipient-mailbox-full"),
-    (Meaning::DisabledRecipient, "recipient-disabled"),
-    (Meaning::Greylisted, "greylisting"),
-    (Meaning::Deferred, "rcpt-deferred"),
-    (Meaning::Blacklisted, "rcpt-rejected-dnsbl"),
-    (Meaning::RateLimited, "rate-limited"),
-    (Meaning::Overloaded, "rate-limited"),
-    (Meaning::SenderRejected, "sender-rejected"),
-    (Meaning::StorageFull, "server-storage-full"),
-    (Meaning::ConfigError, "server-config-error"),
-    (Meaning::ClientBlocked, "recipient-refused"),
-    (Meaning::PtrRequired, "recipient-refused"),
-    (Meaning::DomainUnknown, "recipient-refused"),
-    (Meaning::ContentRejected, "recipient-refused"),
-    (Meaning::Refused, "recipient-refused"),
-];
 
 const CODES: &[&str] = &[
     "recipient-unknown",
@@ -61,7 +42,7 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some(meaning) = seen.meaning else {
         return Ok(State::Clear);
     };
-    let Some((_, code)) = TABLE.iter().find(|(m, _)| *m == meaning) else {
+    let Some(code) = code_among(Phase::Rcpt, meaning, CODES) else {
         return Ok(State::Clear);
     };
     // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
@@ -79,7 +60,7 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let server = called(at.case, &at.on, &at.from);
     let quoted = reply.quoted();
     let recipient = &seen.argument;
-    let says = match *code {
+    let says = match code {
         "recipient-unknown" => {
             format!("the mailbox {recipient} does not exist: {server} says \"{quoted}\"")
         }
@@ -116,7 +97,7 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(zone) = named_zone(&reply.text()) {
         finding.detail("zone", zone);
     }
-    if matches!(*code, "rcpt-deferred" | "rcpt-rejected-dnsbl" | "server-storage-full") {
+    if matches!(code, "rcpt-deferred" | "rcpt-rejected-dnsbl" | "server-storage-full") {
         finding.owes_step(seen.id());
     }
     found.state()

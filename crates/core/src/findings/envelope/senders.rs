@@ -1,9 +1,11 @@
 //! The reply to MAIL and VRFY: null-sender-rejected, sender-rejected, what is refused whoever sends, mail-slow,
 //! vrfy-enabled.
 
+use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
+use super::super::replies::code_among;
 use super::super::ways::{called, null_refused_at_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
@@ -85,24 +87,14 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-/// Reasons for which MAIL is refused whoever the sender is → code.
-const AT_MAIL: &[(Meaning, &str)] = &[
-    (Meaning::StorageFull, "server-storage-full"),
-    (Meaning::ConfigError, "server-config-error"),
-    (Meaning::RateLimited, "rate-limited"),
-    (Meaning::Overloaded, "rate-limited"),
-    (Meaning::Deferred, "rcpt-deferred"),
-    (Meaning::Blacklisted, "rcpt-rejected-dnsbl"),
-];
-
+/// What MAIL is refused for whoever the sender is.
 const AT_MAIL_CODES: &[&str] =
     &["server-storage-full", "server-config-error", "rate-limited", "rcpt-deferred", "rcpt-rejected-dnsbl"];
 
 fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
     let reply = seen.need(|m| m.reply())?;
-    let reason = seen.meaning.and_then(|meaning| AT_MAIL.iter().find(|(known, _)| *known == meaning));
-    if let Some((_, code)) = reason {
+    if let Some(code) = seen.meaning.and_then(|meaning| code_among(Phase::Mail, meaning, AT_MAIL_CODES)) {
         let finding = found
             .is_a(code, Key::Named("MAIL".to_owned()))
             .says(format!(
