@@ -238,9 +238,11 @@ pub struct Options {
     pub relay_rcpt: Option<String>,
     /// Where to look from; the first is "here".
     pub vantages: Vec<VantageSpec>,
+    /// How long its clients are watched, at least.
+    pub listen: Option<Duration>,
     /// Our source address.
     pub bind: Option<IpAddr>,
-    /// This machine is the server under test: its settings, queue, log and sockets are read as well.
+    /// This machine is the server under test: its settings, queue, log and sockets are read as well, and its packets.
     pub on_host: bool,
     /// Where the mail server's settings lie, where they are not to be looked for.
     pub mta_config: Option<PathBuf>,
@@ -286,6 +288,7 @@ impl Default for Options {
             rcpt: None,
             relay_rcpt: None,
             vantages: vec![VantageSpec::Local],
+            listen: None,
             bind: None,
             on_host: false,
             mta_config: None,

@@ -144,6 +144,13 @@ impl Recorder {
         self.book().unasked.push(Unasked { probe: probe.to_owned(), subject, skip: None });
     }
 
+    /// What was seen so far of one probe, as it was written: for probes that build on others.
+    pub fn so_far<Q: Question>(&self) -> Vec<(Observation, Q::Wire)> {
+        let book = self.book();
+        let of_probe = book.observations.iter().filter(|o| o.probe == Q::PROBE);
+        of_probe.filter_map(|o| Some((o.clone(), serde_json::from_value(o.outcome.clone()).ok()?))).collect()
+    }
+
     /// Takes all that was written so far: observations in order, and what was left out.
     pub fn take(&self) -> (Vec<Observation>, Vec<Unasked>) {
         let mut book = self.book();

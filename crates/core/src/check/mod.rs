@@ -1,6 +1,7 @@
 //! `check`: from a target to a case. Everything that does not depend on something else runs at once.
 
 mod account;
+mod captured;
 mod exchange;
 mod look;
 mod on_host;
@@ -86,6 +87,7 @@ pub async fn check(
         })
         .collect();
     note_what_is_left_out(&options, &recorder);
+    let host = on_host::begin(&options, target, &contexts).await;
     let looks = join_all(contexts.iter().enumerate().map(|(place, context)| look::look(context, target, place == 0)));
     let work = async {
         let (outcomes, ()) = join(looks, on_host::look(contexts.first())).await;
@@ -114,6 +116,9 @@ pub async fn check(
             look::Outcome::default()
         }
     };
+    if let Some(host) = host {
+        host.end(&contexts).await;
+    }
     let duration_ms = millis(recorder.now());
     let mut record = target.record(input, options.domain.as_deref());
     if named.is_host {
@@ -196,6 +201,9 @@ fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
     }
     if options.dnsbl.is_empty() {
         recorder.skip("dns.dnsbl/1", None, "no blacklist was named", "--dnsbl=ZONE");
+    }
+    if !options.on_host {
+        on_host::skip(recorder, "what a server looks up is seen only on its own host", "");
     }
     if options.token.is_none() {
         recorder.skip("client.token/1", None, "no AUTH token was given", "");

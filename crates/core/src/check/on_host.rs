@@ -1,4 +1,4 @@
-//! What is read on the server itself (`--on-host`), while the rest of the run looks at it from outside.
+//! What is read and watched on the server itself (`--on-host`), while the rest of the run looks at it from outside.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,11 +6,17 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::captured::Watching;
+use crate::case::{Question, Recorder};
+use crate::options::Options;
 use crate::probe::host;
 use crate::probe::{Context, dns};
 use crate::questions::dns::Via;
+use crate::questions::host::clients::Clients;
+use crate::questions::host::lookups::Lookups;
 use crate::questions::host::postfix::PostfixView;
 use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
+use crate::target::Target;
 
 /// The most lists of the server's settings that are asked for their test entries.
 const MAX_LISTS: usize = 40;
@@ -49,4 +55,46 @@ async fn ask_lists(context: &Context, instance: &PostfixView, resolver: SocketAd
     let via = if same { Via::Own } else { Via::Server(resolver) };
     let new = zones.into_iter().filter(|zone| !(same && context.options.dnsbl.contains(zone))).take(MAX_LISTS);
     join_all(new.map(|zone| async move { dns::blacklist(context, &zone, &[], via).await })).await;
+}
+
+/// What runs on the host while the look goes on.
+pub(super) struct OnHost {
+    watching: Option<Watching>,
+}
+
+/// Begins what has to be under way before the first connection; `None` where the host is not to be looked at.
+pub(super) async fn begin(options: &Options, target: &Target, contexts: &[Arc<Context>]) -> Option<OnHost> {
+    let first = contexts.first().filter(|_| options.on_host)?;
+    let watching = match Watching::begin(options, target, contexts).await {
+        Ok(watching) => Some(watching),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            skip(
+                &first.recorder,
+                "what the server looks up was not seen, for this run may not read packets (CAP_NET_RAW); run it by sudo, or allow it once by `setcap cap_net_raw+ep` on the program",
+                "sudo",
+            );
+            None
+        }
+        Err(error) => {
+            skip(&first.recorder, &format!("the host's packets cannot be read: {error}"), "");
+            None
+        }
+    };
+    Some(OnHost { watching })
+}
+
+impl OnHost {
+    /// Ends it, and writes down what was seen.
+    pub(super) async fn end(self, contexts: &[Arc<Context>]) {
+        if let Some(watching) = self.watching {
+            watching.end(contexts).await;
+        }
+    }
+}
+
+/// Says why the capture's questions have no answer; `option` is what would bring one.
+pub(super) fn skip(recorder: &Recorder, because: &str, option: &str) {
+    for probe in [Lookups::PROBE, Clients::PROBE] {
+        recorder.skip(probe, None, because, option);
+    }
 }

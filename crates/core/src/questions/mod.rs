@@ -24,6 +24,8 @@ pub(crate) fn link(observation: &Observation, graph: &mut Graph) {
         (tcp::Connect::PROBE, link_as::<tcp::Connect>),
         (smtp::Auth::PROBE, link_as::<smtp::Auth>),
         (tls::Handshake::PROBE, link_as::<tls::Handshake>),
+        (host::lookups::Lookups::PROBE, link_as::<host::lookups::Lookups>),
+        (host::clients::Clients::PROBE, link_as::<host::clients::Clients>),
     ];
     if let Some((_, link)) = LINKS.iter().find(|(probe, _)| *probe == observation.probe) {
         link(observation, graph);

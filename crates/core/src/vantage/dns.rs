@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use tokio::time::{timeout, timeout_at};
 
-use super::{Vantage, Way};
+use super::{Footprints, Vantage, Way};
 use crate::case::millis;
 use crate::questions::dns::{Attempt, Data, DnsResult, DnsWire, ExtendedError, Record, RecordType, Transport};
 
@@ -43,13 +43,15 @@ impl Vantage {
             return DnsWire { name: name.to_owned(), server, attempts, result };
         };
         let result = match self.way {
-            Way::Direct { bind } => match ask_udp(server, bind, &question, limit, began, &mut attempts).await {
-                Err(Retry::OverTcp) => self
-                    .ask_tcp(server, &question, limit, began, &mut attempts)
-                    .await
-                    .unwrap_or_else(|tcp| DnsResult::Truncated { tcp }),
-                Err(Retry::GivenUp(result)) | Ok(result) => result,
-            },
+            Way::Direct { bind } => {
+                match ask_udp(&self.footprints, server, bind, &question, limit, began, &mut attempts).await {
+                    Err(Retry::OverTcp) => self
+                        .ask_tcp(server, &question, limit, began, &mut attempts)
+                        .await
+                        .unwrap_or_else(|tcp| DnsResult::Truncated { tcp }),
+                    Err(Retry::GivenUp(result)) | Ok(result) => result,
+                }
+            }
             Way::Socks5 { .. } => match self.ask_tcp(server, &question, limit, began, &mut attempts).await {
                 Ok(result) => result,
                 Err(error) if began.elapsed() >= limit => {
@@ -79,6 +81,9 @@ impl Vantage {
                 crate::questions::tcp::Opened::TimedOut => "timeout".to_owned(),
                 other => format!("{other:?}"),
             })?;
+            if let Some(local) = connection.local {
+                self.footprints.note_question(local.port(), question.id);
+            }
             let length = u16::try_from(question.octets.len()).map_err(|e| e.to_string())?;
             let framed = [&length.to_be_bytes(), question.octets.as_slice()].concat();
             connection.stream.write_all(&framed).await.map_err(|e| e.to_string())?;
@@ -149,6 +154,7 @@ enum Retry {
 }
 
 async fn ask_udp(
+    footprints: &Footprints,
     server: SocketAddr,
     bind: Option<std::net::IpAddr>,
     question: &Question,
@@ -161,6 +167,9 @@ async fn ask_udp(
     let from = bind.filter(|ip| ip.is_ipv4() == server.is_ipv4()).map_or(any, |ip| SocketAddr::new(ip, 0));
     let socket = UdpSocket::bind(from).await.map_err(unreachable)?;
     socket.connect(server).await.map_err(unreachable)?;
+    if let Ok(local) = socket.local_addr() {
+        footprints.note_question(local.port(), question.id);
+    }
     let start = tokio::time::Instant::now();
     let sends = [Duration::ZERO, RETRY_AT[0], RETRY_AT[1]];
     let mut flaw = None;

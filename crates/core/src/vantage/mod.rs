@@ -1,6 +1,7 @@
 //! Places to look from. All I/O of probes goes through one, and a probe cannot tell which it has.
 
 mod dns;
+mod footprints;
 pub mod http;
 mod polite;
 
@@ -17,6 +18,7 @@ use crate::questions::tcp::Opened;
 use crate::subject::VantageId;
 
 pub use dns::{DNS_LIMIT, RETRY_AT};
+pub use footprints::Footprints;
 pub use polite::{MAX_PER_ADDRESS, MAX_PER_SERVICE, Permit, Polite};
 
 /// A stream of octets to a peer.
@@ -44,6 +46,8 @@ pub struct Vantage {
     pub id: VantageId,
     /// The resolver of this place.
     pub resolver: SocketAddr,
+    /// What we leave on the wire ourselves.
+    pub footprints: Footprints,
     way: Way,
     polite: Polite,
 }
@@ -55,7 +59,7 @@ impl Vantage {
             VantageSpec::Local => (VantageId::local(), Way::Direct { bind }),
             VantageSpec::Socks5 { name, proxy } => (VantageId(name.clone()), Way::Socks5 { proxy: proxy.clone() }),
         };
-        Self { id, resolver, way, polite: Polite::default() }
+        Self { id, resolver, way, footprints: Footprints::default(), polite: Polite::default() }
     }
 
     /// `local` or `socks5`.
@@ -88,6 +92,9 @@ impl Vantage {
             Way::Socks5 { proxy } => timeout(limit, through_socks(proxy, to)).await,
         };
         let (stream, local) = opened.unwrap_or(Err(Opened::TimedOut))?;
+        if let Some(local) = local {
+            self.footprints.note_connection(local);
+        }
         Ok(Connection { stream, local, _permit: permit })
     }
 }

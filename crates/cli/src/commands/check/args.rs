@@ -23,6 +23,7 @@ pub(crate) enum Format {
   maildoctor check anna@example.org --relay-rcpt nobody@example.net
   maildoctor check example.org --user anna@example.org --password-file pw --mailbox imaps://mail.example.org --send
   maildoctor check mail.example.org:25 --format json
+  maildoctor check example.org --on-host --listen 60s
   maildoctor check example.org --from local --from socks5://192.0.2.1:1080
   maildoctor check example.org --watch 5m
 
@@ -87,10 +88,13 @@ pub(crate) struct Args {
     /// Where to look from: local or socks5://host:port; repeatable [default: local].
     #[arg(long, value_name = "VANTAGE")]
     pub(super) from: Vec<String>,
+    /// Watch the server's real clients for so long, at least.
+    #[arg(long, value_name = "D", requires = "on_host")]
+    pub(super) listen: Option<String>,
     /// Our source address.
     #[arg(long, value_name = "ADDR")]
     pub(super) bind: Option<std::net::IpAddr>,
-    /// This machine is the server: read its settings, queue, log and sockets as well; nothing is changed.
+    /// This machine is the server: see which lookup it waits for, and read its settings, queue, log and sockets; nothing is changed.
     #[arg(long)]
     pub(super) on_host: bool,
     /// Where the mail server's settings lie [default: those of every server that is found].

@@ -61,8 +61,9 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         rcpt: args.rcpt.as_deref().map(|a| address("--rcpt", a)).transpose()?,
         relay_rcpt: args.relay_rcpt.as_deref().map(|a| address("--relay-rcpt", a)).transpose()?,
         vantages,
-        bind: args.bind,
         on_host: args.on_host,
+        listen: listen(args)?,
+        bind: args.bind,
         mta_config: args.mta_config.as_deref().map(settings_folder).transpose()?,
         control_mx: args.control_mx.clone(),
         dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
@@ -89,6 +90,19 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     kept
+}
+
+/// How long clients are watched: within the run's own bound, or it would be cut short without a word.
+fn listen(args: &Args) -> anyhow::Result<Option<std::time::Duration>> {
+    let Some(text) = &args.listen else { return Ok(None) };
+    let listen = options::parse_duration(text)?;
+    if listen > options::parse_duration(&args.deadline)? {
+        bail!(
+            "--listen {text} is longer than the whole run may take; add --deadline with more than that (now {})",
+            args.deadline
+        );
+    }
+    Ok(Some(listen))
 }
 
 fn login(args: &Args) -> anyhow::Result<Option<Login>> {

@@ -1,5 +1,6 @@
 //! What this machine itself says: read, never changed.
 
+pub mod capture;
 pub mod command;
 pub mod files;
 pub mod postfix;

@@ -1,6 +1,9 @@
-//! Questions to the machine itself: its settings, sockets, queue and log, as they were read on it.
+//! Questions to the machine itself: its settings, sockets, queue and log, as they were read on it, and its packets, as
+//! they were captured on it.
 
 pub mod asks;
+pub mod clients;
+pub mod lookups;
 pub mod network;
 pub mod postfix;
 pub mod resolv_conf;

@@ -1,0 +1,155 @@
+//! How programs of the host resolve names: which resolvers they are told to ask, and what hides their questions.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use crate::questions::host::sockets::LISTEN;
+
+use super::super::files::read_text;
+use super::super::sockets::{holders, sockets};
+
+/// glibc asks the first three `nameserver` lines and no more (resolv.conf(5)).
+const MAX_RESOLVERS: usize = 3;
+
+/// The most processes whose view of the file system is looked into.
+const MAX_VIEWS: usize = 8;
+
+/// systemd-resolved answers here, and asks others itself, perhaps encrypted.
+const RESOLVED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 53));
+
+/// Docker answers here for its containers, on a port that changes.
+const DOCKER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
+
+/// How names are resolved, as the server sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolving {
+    /// The resolvers in the order in which they are asked.
+    pub resolvers: Vec<SocketAddr>,
+    /// How long the library waits for an answer, in milliseconds, where it is said.
+    pub timeout_ms: Option<u64>,
+    /// What leaves no packets, each as a sentence part.
+    pub blind: Vec<String>,
+}
+
+/// How the processes that listen on one of `ports` resolve names; where none is seen, how this machine does. `pid` is a
+/// process of their network, where that is another than ours.
+pub fn of_listeners(ports: &[u16], pid: Option<u32>) -> Resolving {
+    let views: Vec<String> = match pid {
+        Some(pid) => vec![format!("/proc/{pid}/root")],
+        None => {
+            let (sockets, _) = sockets();
+            let listening: BTreeSet<u64> = sockets
+                .iter()
+                .filter(|e| e.state == LISTEN && ports.contains(&e.local.port()))
+                .map(|e| e.inode)
+                .collect();
+            let (held, _) = holders(&listening);
+            let pids: BTreeSet<u32> = held.values().flatten().map(|process| process.pid).collect();
+            pids.into_iter().take(MAX_VIEWS).map(|pid| format!("/proc/{pid}/root")).collect()
+        }
+    };
+    let mut out = Resolving::default();
+    for view in views.iter().map(String::as_str).chain(views.is_empty().then_some("")) {
+        // A process in a chroot without such a file asks 127.0.0.1; whoever reads nothing tells nothing.
+        if let Ok(text) = read_text(format!("{view}/etc/resolv.conf")) {
+            out.read_resolv_conf(&text);
+        }
+        if let Ok(text) = read_text(format!("{view}/etc/nsswitch.conf")) {
+            out.read_nsswitch(&text);
+        }
+        if Path::new(&format!("{view}/run/nscd/socket")).exists() {
+            out.cannot_see("names that nscd keeps are answered without a question on the wire");
+        }
+    }
+    out
+}
+
+impl Resolving {
+    fn cannot_see(&mut self, what: &str) {
+        if !self.blind.iter().any(|known| known == what) {
+            self.blind.push(what.to_owned());
+        }
+    }
+
+    fn read_resolv_conf(&mut self, text: &str) {
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    let address = words.next().and_then(|word| word.split('%').next()?.parse::<IpAddr>().ok());
+                    if let Some(address) = address {
+                        self.add_resolver(address);
+                    }
+                }
+                Some("options") => {
+                    let seconds = words.find_map(|word| word.strip_prefix("timeout:")?.parse::<u64>().ok());
+                    // glibc caps it at 30 s.
+                    self.timeout_ms = seconds.map(|s| s.min(30) * 1000).or(self.timeout_ms);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_resolver(&mut self, address: IpAddr) {
+        let server = SocketAddr::new(address, 53);
+        if self.resolvers.contains(&server) || self.resolvers.len() >= MAX_RESOLVERS {
+            return;
+        }
+        self.resolvers.push(server);
+        if address == RESOLVED {
+            self.cannot_see("whom systemd-resolved at 127.0.0.53 asks in turn may be encrypted");
+        }
+        if address == DOCKER {
+            self.cannot_see("Docker's resolver at 127.0.0.11 is asked on a port that is not watched");
+        }
+    }
+
+    fn read_nsswitch(&mut self, text: &str) {
+        let hosts = text.lines().find_map(|line| line.trim_start().strip_prefix("hosts:"));
+        if hosts.is_some_and(|line| line.split_whitespace().any(|word| word == "resolve")) {
+            self.cannot_see("nss-resolve asks systemd-resolved over a local socket and not over the network");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn resolvers_come_in_their_order_and_options_count() {
+        let mut resolving = Resolving::default();
+        resolving.read_resolv_conf("# nameserver 192.0.2.1\nsearch example.org\nnameserver 192.0.2.53\nnameserver nonsense\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\noptions ndots:1 timeout:2 attempts:2\n");
+        let servers: Vec<String> = resolving.resolvers.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (servers.as_slice(), resolving.timeout_ms),
+            (&["192.0.2.53:53".to_owned(), "[fe80::1]:53".to_owned()][..], Some(2000))
+        );
+        assert!(resolving.blind.is_empty());
+    }
+
+    #[test]
+    fn what_hides_questions_is_said_once() {
+        let mut resolving = Resolving::default();
+        for _ in 0..2 {
+            resolving.read_resolv_conf("nameserver 127.0.0.53\n");
+            resolving.read_nsswitch("passwd: files\nhosts: files resolve [!UNAVAIL=return] dns\n");
+        }
+        assert_eq!(resolving.blind.len(), 2);
+        let mut plain = Resolving::default();
+        plain.read_nsswitch("hosts: files dns\n");
+        assert!(plain.blind.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(text in "(nameserver|options|hosts:)?.{0,200}") {
+            let mut resolving = Resolving::default();
+            resolving.read_resolv_conf(&text);
+            resolving.read_nsswitch(&text);
+        }
+    }
+}
