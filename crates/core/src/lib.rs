@@ -15,6 +15,7 @@ pub mod options;
 pub mod probe;
 pub mod questions;
 pub mod report;
+pub mod roots;
 pub mod subject;
 pub mod target;
 pub mod vantage;

@@ -29,9 +29,12 @@ pub trait Kind: Clone + Ord + fmt::Display + Into<Subject> + Send + Sync + 'stat
     fn of(subject: &Subject) -> Option<&Self>;
 }
 
-/// The lower-case form without the root dot, in which DNS names are compared (RFC 4343).
+/// The lower-case form without the root dot, in which DNS names are compared (RFC 4343); the root itself is `.`.
 fn canonical(name: &str) -> String {
-    name.trim().trim_end_matches('.').to_ascii_lowercase()
+    match name.trim() {
+        "." => ".".to_owned(),
+        name => name.trim_end_matches('.').to_ascii_lowercase(),
+    }
 }
 
 macro_rules! names {
@@ -61,7 +64,7 @@ macro_rules! names {
 }
 
 names! {
-    /// A mail domain, or a name below it that holds its records (`_dmarc.example.org`).
+    /// A mail domain, a name below it that holds its records (`_dmarc.example.org`), or a zone on the way to it.
     Domain,
     /// A host name: the target of an MX record, or a server named by the user.
     Host,

@@ -49,7 +49,7 @@ impl Blacklist {
 
     /// Puts the zone into the DNS: its test entry (RFC 5782 section 5), what it lists, what is wrong with it.
     pub(crate) fn publish(&self, zones: &mut Zones) {
-        zones.add(&self.zone, data::soa(&format!("ns.{DOMAIN}")));
+        zones.add(&self.zone, data::soa(&format!("ns1.{DOMAIN}")));
         let code: IpAddr = dnsbl::TEST_LISTED.into();
         for address in std::iter::once(&code).chain(&self.lists) {
             zones.add(&dnsbl::query_name(*address, &self.zone), data::address(Ipv4Addr::new(127, 0, 0, 2).into()));

@@ -1,10 +1,10 @@
 //! The lab's DNS: one zone store with several views, and names that misbehave on purpose.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
@@ -30,6 +30,15 @@ pub enum View {
     Here,
     /// A resolver out there.
     Outside,
+    /// The root server: it delegates the domain, and knows no other name.
+    Root,
+    /// An authoritative server of the domain, 1 or 2. It says what the outside sees, but where told otherwise.
+    Server(u8),
+}
+
+impl View {
+    /// Whoever may be asked for the domain's records.
+    const EVERYBODY: [View; 4] = [View::Here, View::Outside, View::Server(1), View::Server(2)];
 }
 
 /// What a name does instead of answering.
@@ -50,6 +59,8 @@ pub enum Fault {
 pub struct Zones {
     records: HashMap<(View, String), Vec<RData>>,
     faults: Vec<(View, String, Fault)>,
+    without_tcp: HashSet<View>,
+    ages: HashMap<(View, String), Instant>,
 }
 
 fn canonical(name: &str) -> String {
@@ -84,11 +95,44 @@ impl Zones {
         self.records.remove(&(view, canonical(owner)));
     }
 
-    /// Makes a name, and all below it, misbehave in both views.
+    /// Gives an authoritative server records of its own at a name, in the place of what the outside sees.
+    pub fn differ(&mut self, view: View, owner: &str, records: Vec<RData>) {
+        self.records.insert((view, canonical(owner)), records);
+    }
+
+    /// The records at a name, as one view has them.
+    pub fn at(&self, view: View, owner: &str) -> Vec<RData> {
+        self.held(view, &canonical(owner)).cloned().unwrap_or_default()
+    }
+
+    /// Makes a view answer for a name out of its memory: the TTL counts down from now on.
+    pub fn remember(&mut self, view: View, owner: &str) {
+        self.ages.insert((view, canonical(owner)), Instant::now());
+    }
+
+    /// Makes a server drop every TCP connection.
+    pub fn without_tcp(&mut self, view: View) {
+        self.without_tcp.insert(view);
+    }
+
+    /// Makes a name, and all below it, misbehave at everybody who may be asked for it.
     pub fn break_below(&mut self, suffix: &str, fault: Fault) {
-        for view in [View::Here, View::Outside] {
+        for view in View::EVERYBODY {
             self.break_in(view, suffix, fault);
         }
+    }
+
+    fn held(&self, view: View, owner: &str) -> Option<&Vec<RData>> {
+        let own = self.records.get(&(view, owner.to_owned()));
+        match view {
+            View::Server(_) => own.or_else(|| self.records.get(&(View::Outside, owner.to_owned()))),
+            _ => own,
+        }
+    }
+
+    fn ttl(&self, view: View, owner: &str) -> u32 {
+        let age = self.ages.get(&(view, owner.to_owned())).map(Instant::elapsed).unwrap_or_default();
+        TTL.saturating_sub(u32::try_from(age.as_secs()).unwrap_or(TTL))
     }
 
     /// Makes a name, and all below it, misbehave in one view. An empty suffix is every name.
@@ -108,14 +152,15 @@ impl Zones {
         let mut answers = Vec::new();
         let mut at = canonical(owner);
         for _ in 0..8 {
-            let Some(records) = self.records.get(&(view, at.clone())) else {
+            let Some(records) = self.held(view, &at) else {
                 let below = format!(".{at}");
-                let exists = !answers.is_empty() || self.records.keys().any(|(v, n)| *v == view && n.ends_with(&below));
+                let held = |v: View| v == view || (v == View::Outside && matches!(view, View::Server(_)));
+                let exists = !answers.is_empty() || self.records.keys().any(|(v, n)| held(*v) && n.ends_with(&below));
                 return (if exists { ResponseCode::NoError } else { ResponseCode::NXDomain }, answers);
             };
             let found = records.iter().filter(|data| data.record_type() == rtype);
             let before = answers.len();
-            answers.extend(found.map(|data| Record::from_rdata(name(&at), TTL, data.clone())));
+            answers.extend(found.map(|data| Record::from_rdata(name(&at), self.ttl(view, &at), data.clone())));
             let alias = records
                 .iter()
                 .find_map(|data| if let RData::CNAME(target) = data { Some(target.0.clone()) } else { None });
@@ -129,6 +174,58 @@ impl Zones {
         }
         (ResponseCode::NoError, answers)
     }
+
+    /// What a view says to a question.
+    fn says(&self, view: View, owner: &str, rtype: RecordType) -> Said {
+        let (code, answers) = match view {
+            View::Root => return self.root_says(owner, rtype),
+            View::Server(_) if !lies_in(owner, crate::DOMAIN) => (ResponseCode::Refused, Vec::new()),
+            _ => self.answer(view, owner, rtype),
+        };
+        let authoritative = matches!(view, View::Server(_)) && code != ResponseCode::Refused;
+        let mut authority = Vec::new();
+        if authoritative && answers.is_empty() {
+            let soa =
+                self.held(view, crate::DOMAIN).into_iter().flatten().filter(|d| d.record_type() == RecordType::SOA);
+            authority.extend(soa.map(|data| Record::from_rdata(name(crate::DOMAIN), TTL, data.clone())));
+        }
+        Said { code, authoritative, answers, authority, additional: Vec::new() }
+    }
+
+    /// The root: a referral to the domain's servers with their addresses, and nothing else.
+    fn root_says(&self, owner: &str, rtype: RecordType) -> Said {
+        let mut said = Said { code: ResponseCode::NoError, authoritative: false, ..Said::default() };
+        let delegated = self.at(View::Root, crate::DOMAIN);
+        if owner.is_empty() || !lies_in(owner, crate::DOMAIN) || delegated.is_empty() {
+            let (code, answers) = self.answer(View::Root, owner, rtype);
+            let negative =
+                if answers.is_empty() { self.answer(View::Root, ".", RecordType::SOA).1 } else { Vec::new() };
+            return Said { code, authoritative: true, answers, authority: negative, ..said };
+        }
+        for data in delegated {
+            if let RData::NS(NS(host)) = &data {
+                let glue = self.at(View::Root, &host.to_ascii());
+                said.additional.extend(glue.into_iter().map(|data| Record::from_rdata(host.clone(), TTL, data)));
+            }
+            said.authority.push(Record::from_rdata(name(crate::DOMAIN), TTL, data));
+        }
+        said
+    }
+}
+
+/// Whether a name is a zone's own or lies below it.
+fn lies_in(owner: &str, zone: &str) -> bool {
+    owner.strip_suffix(zone).is_some_and(|head| head.is_empty() || head.ends_with('.'))
+}
+
+/// What is said to a question.
+#[derive(Default)]
+struct Said {
+    code: ResponseCode,
+    authoritative: bool,
+    answers: Vec<Record>,
+    authority: Vec<Record>,
+    additional: Vec<Record>,
 }
 
 /// Record data from plain values.
@@ -239,24 +336,33 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
     }
     let query = question.queries.first()?.clone();
     let owner = canonical(&query.name().to_ascii());
-    let (fault, (code, answers)) = {
+    let (fault, said) = {
         let zones = zones.lock().unwrap_or_else(PoisonError::into_inner);
-        (zones.fault(view, &owner), zones.answer(view, &owner, query.query_type()))
+        if !udp && zones.without_tcp.contains(&view) {
+            return None;
+        }
+        (zones.fault(view, &owner), zones.says(view, &owner, query.query_type()))
     };
     let mut message = Message::response(question.metadata.id, question.metadata.op_code);
     message.metadata.recursion_desired = question.metadata.recursion_desired;
-    message.metadata.recursion_available = true;
-    message.metadata.response_code = code;
+    message.metadata.recursion_available = matches!(view, View::Here | View::Outside);
+    message.metadata.authoritative = said.authoritative;
+    message.metadata.response_code = said.code;
     message.add_query(query);
     match fault {
         Some(Fault::Silent) => return None,
         Some(Fault::Garbage) => return Some(b"this is no DNS message".to_vec()),
-        Some(Fault::Code(code)) => message.metadata.response_code = code,
+        Some(Fault::Code(code)) => {
+            message.metadata.response_code = code;
+            message.metadata.authoritative = false;
+        }
         late => {
             if let Some(Fault::Late(delay)) = late {
                 tokio::time::sleep(delay).await;
             }
-            message.add_answers(answers);
+            message.add_answers(said.answers);
+            message.add_authorities(said.authority);
+            message.add_additionals(said.additional);
         }
     }
     let payload = question.edns.as_ref().map_or(512, |edns| usize::from(edns.max_payload()).clamp(512, 4096));
@@ -268,6 +374,8 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
     let octets = message.to_vec().ok()?;
     if udp && octets.len() > payload {
         message.answers.clear();
+        message.authorities.clear();
+        message.additionals.clear();
         message.metadata.truncation = true;
         return message.to_vec().ok();
     }

@@ -1,7 +1,7 @@
 //! A small real mail system that can be broken on purpose: demo, teaching aid and exam.
 //!
 //! It lives on loopback addresses of its own and needs no rights: an SMTP receiver in three roles (25, 587,
-//! 465), a DNS server with an inside and an outside view, blacklists that the receiver asks through that
+//! 465), a DNS with a root, two authoritative servers and a resolver inside and outside, blacklists that the receiver asks through that
 //! DNS, and mailboxes that are read by IMAP and POP3. Nothing it holds ever leaves the machine.
 
 pub mod blacklists;
@@ -168,9 +168,15 @@ impl Setup {
 
     fn fill_zones(&mut self) {
         let (plan, zones) = (&self.plan, &mut self.zones);
-        zones.add(DOMAIN, data::soa(&format!("ns.{DOMAIN}")));
-        zones.add(DOMAIN, data::ns(&format!("ns.{DOMAIN}")));
-        zones.add(&format!("ns.{DOMAIN}"), data::address(plan.resolver()));
+        zones.add(DOMAIN, data::soa(&format!("ns1.{DOMAIN}")));
+        zones.add_in(View::Root, ".", data::soa("root"));
+        for number in [1, 2] {
+            let host = format!("ns{number}.{DOMAIN}");
+            zones.add(DOMAIN, data::ns(&host));
+            zones.add(&host, data::address(plan.authoritative(number)));
+            zones.add_in(View::Root, DOMAIN, data::ns(&host));
+            zones.add_in(View::Root, &host, data::address(plan.authoritative(number)));
+        }
         zones.add(DOMAIN, data::txt("v=spf1 mx -all"));
         for (number, preference) in [(1, 10), (2, 20)] {
             let host = format!("mx{number}.{DOMAIN}");
@@ -271,7 +277,15 @@ impl Lab {
         let mut tasks = JoinSet::new();
         let here = SocketAddr::new(plan.resolver(), plan.dns);
         dns::serve(zones.clone(), View::Here, here, &mut tasks).await?;
-        dns::serve(zones.clone(), View::Outside, SocketAddr::new(plan.outside(), plan.dns), &mut tasks).await?;
+        for (view, ip) in [
+            (View::Outside, plan.outside()),
+            (View::Root, plan.root()),
+            (View::Server(1), plan.authoritative(1)),
+            (View::Server(2), plan.authoritative(2)),
+        ] {
+            dns::serve(zones.clone(), view, SocketAddr::new(ip, plan.dns), &mut tasks).await?;
+        }
+        std::fs::write(root.join("root.hints"), format!(". NS root.\nroot. A {}\n", plan.root()))?;
         let [mx1, mx2] = setup.mx;
         let servers = vec![
             (mx1, SocketAddr::new(plan.mx(1), plan.smtp)),
@@ -325,6 +339,7 @@ impl Lab {
         ]
         .map(str::to_owned)
         .to_vec();
+        out.extend(["--root-hints".to_owned(), self.file("root.hints")]);
         out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
         out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
         out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);

@@ -87,12 +87,13 @@ impl Plan {
     fn free_port(&self) -> Option<u16> {
         (0..TRIES).find_map(|_| {
             let port = FIRST_PORT + u16::try_from(crate::random() % u64::from(PORTS)).ok()?;
-            let all = [self.mx(1), self.mx(2), self.mail(), self.resolver(), self.outside()];
+            let servers = [self.root(), self.authoritative(1), self.authoritative(2), self.resolver(), self.outside()];
+            let all = [self.mx(1), self.mx(2), self.mail()].into_iter().chain(servers);
             let free = |ip: &IpAddr| {
                 let on = SocketAddr::new(*ip, port);
                 TcpListener::bind(on).is_ok() && UdpSocket::bind(on).is_ok()
             };
-            all.iter().all(free).then_some(port)
+            all.clone().all(|ip| free(&ip)).then_some(port)
         })
     }
 
@@ -118,6 +119,16 @@ impl Plan {
     /// The resolver outside.
     pub fn outside(&self) -> IpAddr {
         self.address(54)
+    }
+
+    /// The root server of the lab.
+    pub fn root(&self) -> IpAddr {
+        self.address(50)
+    }
+
+    /// An authoritative server of the domain, 1 or 2.
+    pub fn authoritative(&self, number: u8) -> IpAddr {
+        self.address(50 + number)
     }
 
     /// An address of the lab at which nothing lives.

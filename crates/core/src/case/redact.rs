@@ -2,7 +2,7 @@
 //!
 //! Each name and address becomes another of its kind, the same one everywhere. Public addresses become
 //! addresses of the ranges kept for benchmarks (RFC 2544, RFC 5180), private ones stay private. Certificates
-//! are left out, for names stand in them: what rests on a certificate becomes unknown.
+//! and whole DNS messages are left out, for names stand in them: what rests on them becomes unknown.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -55,7 +55,10 @@ fn learn_from(value: &Value, names: &mut Names) {
         Value::Object(map) => {
             for (key, inner) in map {
                 match (key.as_str(), inner) {
-                    ("name" | "exchange" | "host" | "target" | "primary" | "server_name", Value::String(name)) => {
+                    (
+                        "name" | "exchange" | "host" | "target" | "primary" | "server_name" | "signer",
+                        Value::String(name),
+                    ) => {
                         names.learn(name);
                     }
                     _ => learn_from(inner, names),
@@ -75,6 +78,7 @@ fn replace(value: &mut Value, names: &mut Names) {
             for (key, inner) in map.iter_mut() {
                 match key.as_str() {
                     "chain" => *inner = Value::Array(Vec::new()),
+                    "raw" => *inner = Value::Null,
                     "probe" | "schema" | "tool" | "started_at" | "phase" | "result" | "type" => {}
                     _ => replace(inner, names),
                 }

@@ -24,7 +24,7 @@ use crate::questions::smtp::{Ehlo, Mail, Rcpt};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
 use crate::target::Target;
-use crate::vantage::Footprints;
+use crate::vantage::{Asking, Footprints};
 
 /// The most lookups about ourselves that are written down.
 const MAX_LOOKUPS: usize = 400;
@@ -121,7 +121,7 @@ fn smtp_ports(options: &Options, target: &Target) -> Vec<u16> {
 async fn answer_us(context: &Context, resolvers: &[SocketAddr]) -> HashMap<SocketAddr, bool> {
     let limit = CONTROL_LIMIT.min(context.left());
     let asked = resolvers.iter().map(|server| async move {
-        let answer = context.vantage.lookup(*server, ".", RecordType::Ns, true, limit).await;
+        let answer = context.vantage.lookup(*server, ".", RecordType::Ns, Asking { limit, ..Asking::default() }).await;
         (*server, !matches!(answer.result, DnsResult::Silent { .. } | DnsResult::Unreachable { .. }))
     });
     join_all(asked).await.into_iter().collect()

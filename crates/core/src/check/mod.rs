@@ -22,7 +22,9 @@ use crate::probe::Context;
 use crate::probe::context::AuthBudget;
 use crate::probe::session::Way;
 use crate::probe::tls::{TrustError, Trusted};
+use crate::probe::walk;
 use crate::questions::tcp::{Connect, Opened, Role};
+use crate::roots::{Roots, RootsError};
 use crate::target::Target;
 use crate::vantage::Vantage;
 
@@ -49,6 +51,9 @@ pub enum CheckError {
     /// There is no resolver.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
+    /// The root hints or the trust anchor cannot be used.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
 }
 
 /// Looks at a target from every vantage, and gives the case. `watch` is told what happens as it happens.
@@ -63,6 +68,7 @@ pub async fn check(
 ) -> Result<Case, CheckError> {
     let started_at = Timestamp::now();
     let trusted = Arc::new(Trusted::load(options.ca_file.as_deref())?);
+    let roots = Roots::load(options.root_hints.as_deref(), options.trust_anchor.as_deref())?;
     let here = match options.resolver {
         Some(resolver) => resolver,
         None => resolver::of_the_system()?,
@@ -90,8 +96,8 @@ pub async fn check(
     let host = on_host::begin(&options, target, &contexts).await;
     let looks = join_all(contexts.iter().enumerate().map(|(place, context)| look::look(context, target, place == 0)));
     let work = async {
-        let (outcomes, ()) = join(looks, on_host::look(contexts.first())).await;
-        outcomes
+        let beside = join(on_host::look(contexts.first()), walked(&contexts, target, &roots));
+        join(looks, beside).await.0
     };
     let named = match tokio::time::timeout_at(deadline, work).await {
         Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
@@ -110,6 +116,9 @@ pub async fn check(
                 "dns.domain/1",
                 "dns.host/1",
                 "dns.ptr/1",
+                "dns.walk/1",
+                "dns.authoritative/1",
+                "dns.again/1",
             ] {
                 recorder.not_reached(probe, None);
             }
@@ -125,7 +134,7 @@ pub async fn check(
         record = TargetRecord { host: record.domain.take(), ..record };
     }
     let (observations, unasked) = recorder.take();
-    let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected));
+    let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected, roots));
     case.duration_ms = duration_ms;
     case.unasked = unasked;
     case.vantages = contexts
@@ -145,6 +154,16 @@ pub async fn check(
     Ok(case)
 }
 
+/// The walk from the root, made from the first vantage alone: what the zone's servers say does not depend on us.
+async fn walked(contexts: &[Arc<Context>], target: &Target, roots: &Roots) {
+    let Some(context) = contexts.first() else { return };
+    match target.domain().or(context.options.domain.as_deref()) {
+        Some(domain) if context.options.wants("dns") => walk::walk(context, domain, roots).await,
+        Some(_) => context.recorder.skip("dns.walk/1", None, "the DNS was not to be checked", ""),
+        None => context.recorder.skip("dns.walk/1", None, "no domain was named", ""),
+    }
+}
+
 /// The source address that connections of a vantage had.
 fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
     case.every::<Connect>().filter(|seen| seen.observation().vantage.0 == vantage).find_map(|seen| match &seen.opened {
@@ -153,7 +172,7 @@ fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
     })
 }
 
-fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
+fn terms(options: &Options, target: &Target, srv: bool, roots: Roots) -> Terms {
     let wanted = matches!(
         target,
         Target::Host { role: Role::Submission | Role::Smtps, .. }
@@ -171,6 +190,7 @@ fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
         },
         timeout_ms: millis(options.timeout),
         deadline_ms: millis(options.deadline),
+        trust_anchors: roots.anchors,
         arguments: options.arguments.clone(),
     }
 }

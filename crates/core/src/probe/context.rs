@@ -15,7 +15,7 @@ use crate::case::{ObsId, Question, Recorder};
 use crate::options::Options;
 use crate::questions::dns::{DnsWire, RecordType, ReverseNames, Via};
 use crate::subject::Addr;
-use crate::vantage::{DNS_LIMIT, Vantage};
+use crate::vantage::{Asking, Vantage};
 
 /// AUTH exchanges that a server may reject in one run, over all ports, hosts and vantages.
 pub const MAX_REJECTED_AUTH: usize = 2;
@@ -119,10 +119,23 @@ impl Context {
         name: &str,
         rtype: RecordType,
     ) -> DnsWire {
-        let recursion = !matches!(via, Via::Authoritative(_));
-        let limit = DNS_LIMIT.min(self.left());
-        let _step = self.recorder.step(format!("{name} {} from {}", type_name(rtype), self.server(via)));
-        let (wire, times) = self.timed(self.vantage.lookup(self.server(via), name, rtype, recursion, limit)).await;
+        let asking = Asking { recursion: !matches!(via, Via::Authoritative(_)), ..Asking::default() };
+        self.lookup_as(question, on, via, name, rtype, asking).await
+    }
+
+    /// The same, asked in another way than a resolver usually is.
+    pub async fn lookup_as<Q: Question<Wire = DnsWire>>(
+        &self,
+        question: &Q,
+        on: &Q::On,
+        via: Via,
+        name: &str,
+        rtype: RecordType,
+        asking: Asking,
+    ) -> DnsWire {
+        let asking = Asking { limit: asking.limit.min(self.left()), ..asking };
+        let _step = self.recorder.step(format!("{name} {} from {}", rtype.name(), self.server(via)));
+        let (wire, times) = self.timed(self.vantage.lookup(self.server(via), name, rtype, asking)).await;
         self.record(question, on, times, &wire);
         wire
     }
@@ -162,19 +175,5 @@ fn literal(source: IpAddr) -> String {
     match source {
         IpAddr::V4(v4) => format!("[{v4}]"),
         IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
-    }
-}
-
-fn type_name(rtype: RecordType) -> &'static str {
-    match rtype {
-        RecordType::A => "A",
-        RecordType::Aaaa => "AAAA",
-        RecordType::Mx => "MX",
-        RecordType::Ns => "NS",
-        RecordType::Soa => "SOA",
-        RecordType::Txt => "TXT",
-        RecordType::Srv => "SRV",
-        RecordType::Ptr => "PTR",
-        RecordType::Tlsa => "TLSA",
     }
 }

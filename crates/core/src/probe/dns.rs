@@ -6,8 +6,10 @@ use futures::future::{join, join_all};
 use maildoctor_wire::{dnsbl, rdns};
 
 use super::Context;
+use crate::questions::dns::walk::Unchecked;
 use crate::questions::dns::{Addresses, Dns, ListEntry, RecordType, Records, ReverseNames, Via};
 use crate::subject::{Addr, Domain, Host, Zone};
+use crate::vantage::Asking;
 
 /// The most MX hosts whose addresses are asked for; RFC 5321 knows no limit, and hostile zones no shame.
 pub const MAX_MX_HOSTS: usize = 20;
@@ -30,6 +32,9 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
     let question = Records { rtype: RecordType::Mx, via };
     let wire = context.lookup(&question, &Domain::new(domain), via, domain, RecordType::Mx).await;
     let view = Dns { wire };
+    if view.rcode() == Some("SERVFAIL") {
+        unchecked(context, domain, via).await;
+    }
     let Some(answer) = view.definite() else {
         return Vec::new();
     };
@@ -45,6 +50,13 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
     }
     found.truncate(MAX_MX_HOSTS);
     found
+}
+
+/// The same question with the CD bit, to a resolver that failed: an answer then means that validation is what fails.
+async fn unchecked(context: &Context, domain: &str, via: Via) {
+    let rtype = RecordType::Mx;
+    let asking = Asking { unchecked: true, ..Asking::default() };
+    context.lookup_as(&Unchecked { rtype, via }, &Domain::new(domain), via, domain, rtype, asking).await;
 }
 
 /// The other records of the domain, for the report and for rules that compare resolvers.

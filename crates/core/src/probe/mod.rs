@@ -11,5 +11,6 @@ pub mod submission;
 pub mod talk;
 pub mod tls;
 pub mod token;
+pub mod walk;
 
 pub use context::Context;

@@ -1,14 +1,20 @@
 //! An observation in one line, for people: what was asked, and what was seen.
 
+use super::dns::walk;
 use super::{dns, mailbox, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
 /// What was asked and what was seen; unknown probes are quoted as they stand.
 pub fn describe(observation: &Observation) -> String {
     let known = match observation.probe.as_str() {
-        dns::Records::PROBE | dns::Addresses::PROBE | dns::ReverseNames::PROBE | dns::ListEntry::PROBE => {
-            of_dns(observation)
-        }
+        dns::Records::PROBE
+        | dns::Addresses::PROBE
+        | dns::ReverseNames::PROBE
+        | dns::ListEntry::PROBE
+        | walk::Authoritative::PROBE
+        | walk::Unchecked::PROBE
+        | walk::Again::PROBE => of_dns(observation),
+        walk::Walk::PROBE => read::<walk::Walk>(observation).map(|w| of_walk(observation, &w)),
         tcp::Connect::PROBE => read::<tcp::Connect>(observation).map(|w| of_connect(observation, &w)),
         smtp::Banner::PROBE => read::<smtp::Banner>(observation).map(|w| {
             format!("banner of {} after {} ms: {}", place(observation), w.exchange.wait_ms(), w.exchange.in_words())
@@ -77,7 +83,24 @@ fn of_dns(observation: &Observation) -> Option<String> {
     let view = dns::Dns { wire };
     let answer = view.definite().map(|a| a.answers.iter().map(record).collect::<Vec<_>>()).unwrap_or_default();
     let answer = if answer.is_empty() { view.in_words() } else { answer.join(", ") };
-    Some(format!("{} {rtype} from {} after {} ms: {answer}", view.wire.name, view.wire.server, observation.took_ms))
+    let how = match observation.asked.get("transport").and_then(|t| t.as_str()) {
+        Some("tcp") => " over TCP",
+        _ if observation.probe == walk::Unchecked::PROBE => " without validation (CD)",
+        _ => "",
+    };
+    let name = if view.wire.name.is_empty() { "." } else { &view.wire.name };
+    Some(format!("{name} {rtype} from {}{how} after {} ms: {answer}", view.wire.server, observation.took_ms))
+}
+
+fn of_walk(observation: &Observation, wire: &walk::WalkWire) -> String {
+    let zones: Vec<&str> = wire.cuts.iter().map(|cut| cut.zone.as_str()).collect();
+    let end = match wire.ended {
+        walk::Ended::Reached => "reached",
+        walk::Ended::NoSuchName => "no such name there",
+        walk::Ended::DeadEnd => "no server shows the way on",
+        walk::Ended::Unfinished => "not finished",
+    };
+    format!("walk from the root to {}: {} ({end}, {} questions)", place(observation), zones.join(" > "), wire.questions)
 }
 
 fn record(record: &dns::Record) -> String {
@@ -93,6 +116,11 @@ fn record(record: &dns::Record) -> String {
         Data::Txt { text } => format!("\"{text}\""),
         Data::Srv { priority, weight, port, target } => format!("{priority} {weight} {port} {target}"),
         Data::Tlsa { usage, selector, matching, data } => format!("{usage} {selector} {matching} {data}"),
+        Data::Ds { tag, algorithm, .. } => format!("DS for key {tag}, algorithm {algorithm}"),
+        Data::Dnskey { flags, algorithm, tag } => format!("DNSKEY {flags} {tag}, algorithm {algorithm}"),
+        Data::Rrsig { tag, signer, .. } => {
+            format!("RRSIG by key {tag} of {}", if signer.is_empty() { "." } else { signer })
+        }
         Data::Other { number } => format!("type {number}"),
     }
 }

@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hickory_proto::dnssec::PublicKey;
+use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType as WireType};
@@ -26,24 +30,51 @@ const UDP_PAYLOAD: u16 = 1232;
 /// The most records of a section that are kept.
 const MAX_RECORDS: usize = 512;
 
+/// The largest message that a case keeps as it came, in octets.
+const MAX_KEPT: usize = 8192;
+
+/// How a question is put.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    /// The server is to find the answer out for us (RD).
+    pub recursion: bool,
+    /// Signatures are wanted (DO, RFC 3225); the message is kept as it came.
+    pub signatures: bool,
+    /// The resolver is not to validate (CD, RFC 4035 section 3.2.2).
+    pub unchecked: bool,
+    /// Over TCP at once.
+    pub over_tcp: bool,
+    /// How long it may take in all.
+    pub limit: Duration,
+    /// When the question is sent again over UDP, since the lookup began.
+    pub retry_at: [Duration; 2],
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            recursion: true,
+            signatures: false,
+            unchecked: false,
+            over_tcp: false,
+            limit: DNS_LIMIT,
+            retry_at: RETRY_AT,
+        }
+    }
+}
+
 impl Vantage {
-    /// Asks a server for the records of a name, within `limit`.
-    pub async fn lookup(
-        &self,
-        server: SocketAddr,
-        name: &str,
-        rtype: RecordType,
-        recursion: bool,
-        limit: Duration,
-    ) -> DnsWire {
+    /// Asks a server for the records of a name.
+    pub async fn lookup(&self, server: SocketAddr, name: &str, rtype: RecordType, asking: Asking) -> DnsWire {
+        let limit = asking.limit;
         let began = Instant::now();
         let mut attempts = Vec::new();
-        let Some(question) = Question::new(name, rtype, recursion) else {
+        let Some(question) = Question::new(name, rtype, asking) else {
             let result = DnsResult::Garbage { flaw: "the name cannot be put into a question".to_owned() };
             return DnsWire { name: name.to_owned(), server, attempts, result };
         };
         let result = match self.way {
-            Way::Direct { bind } => {
+            Way::Direct { bind } if !asking.over_tcp => {
                 match ask_udp(&self.footprints, server, bind, &question, limit, began, &mut attempts).await {
                     Err(Retry::OverTcp) => self
                         .ask_tcp(server, &question, limit, began, &mut attempts)
@@ -52,7 +83,7 @@ impl Vantage {
                     Err(Retry::GivenUp(result)) | Ok(result) => result,
                 }
             }
-            Way::Socks5 { .. } => match self.ask_tcp(server, &question, limit, began, &mut attempts).await {
+            _ => match self.ask_tcp(server, &question, limit, began, &mut attempts).await {
                 Ok(result) => result,
                 Err(error) if began.elapsed() >= limit => {
                     let _ = error;
@@ -103,8 +134,9 @@ impl Vantage {
             took_ms: millis(began.elapsed() - at),
             end,
         });
-        Ok(match question.read(&outcome?) {
-            Ok(message) => answered(&message),
+        let octets = outcome?;
+        Ok(match question.read(&octets) {
+            Ok(message) => answered(&message, question.signatures.then_some(octets.as_slice())),
             Err(flaw) => DnsResult::Garbage { flaw },
         })
     }
@@ -114,22 +146,28 @@ struct Question {
     id: u16,
     name: Name,
     rtype: WireType,
+    signatures: bool,
+    retry_at: [Duration; 2],
     octets: Vec<u8>,
 }
 
 impl Question {
-    fn new(name: &str, rtype: RecordType, recursion: bool) -> Option<Self> {
+    fn new(name: &str, rtype: RecordType, asking: Asking) -> Option<Self> {
         let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).ok()?;
         let rtype = wire_type(rtype);
         let mut message = Message::query();
-        message.metadata.recursion_desired = recursion;
+        message.metadata.recursion_desired = asking.recursion;
+        message.metadata.checking_disabled = asking.unchecked;
         // Asks the resolver to say in AD what it validated (RFC 6840 section 5.7).
         message.metadata.authentic_data = true;
         message.add_query(Query::query(name.clone(), rtype));
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_PAYLOAD);
+        edns.set_dnssec_ok(asking.signatures);
         message.set_edns(edns);
-        Some(Self { id: message.metadata.id, name, rtype, octets: message.to_vec().ok()? })
+        let octets = message.to_vec().ok()?;
+        let Asking { signatures, retry_at, .. } = asking;
+        Some(Self { id: message.metadata.id, name, rtype, signatures, retry_at, octets })
     }
 
     /// The message, where it answers this question.
@@ -171,7 +209,8 @@ async fn ask_udp(
         footprints.note_question(local.port(), question.id);
     }
     let start = tokio::time::Instant::now();
-    let sends = [Duration::ZERO, RETRY_AT[0], RETRY_AT[1]];
+    let [second, third] = question.retry_at;
+    let sends = [Duration::ZERO, second, third];
     let mut flaw = None;
     let mut error = None;
     for (turn, &at) in sends.iter().enumerate() {
@@ -205,7 +244,12 @@ async fn ask_udp(
                     Ok(message) => {
                         attempt.end = if message.metadata.truncation { "truncated" } else { "answer" }.to_owned();
                         attempts.push(attempt);
-                        return if message.metadata.truncation { Err(Retry::OverTcp) } else { Ok(answered(&message)) };
+                        let raw = buffer.get(..length).filter(|_| question.signatures);
+                        return if message.metadata.truncation {
+                            Err(Retry::OverTcp)
+                        } else {
+                            Ok(answered(&message, raw))
+                        };
                     }
                     Err(wrong) => {
                         attempt.end = format!("garbage: {wrong}");
@@ -227,7 +271,7 @@ async fn ask_udp(
     }))
 }
 
-fn answered(message: &Message) -> DnsResult {
+fn answered(message: &Message, raw: Option<&[u8]>) -> DnsResult {
     let records = |section: &[hickory_proto::rr::Record]| section.iter().take(MAX_RECORDS).map(record).collect();
     DnsResult::Answered {
         rcode: rcode_name(message.metadata.response_code),
@@ -236,7 +280,9 @@ fn answered(message: &Message) -> DnsResult {
         ra: message.metadata.recursion_available,
         answers: records(&message.answers),
         authority: records(&message.authorities),
+        additional: records(&message.additionals),
         ede: message.edns.as_ref().map(extended_errors).unwrap_or_default(),
+        raw: raw.filter(|octets| octets.len() <= MAX_KEPT).map(|octets| STANDARD.encode(octets)),
     }
 }
 
@@ -280,6 +326,8 @@ fn wire_type(rtype: RecordType) -> WireType {
         RecordType::Srv => WireType::SRV,
         RecordType::Ptr => WireType::PTR,
         RecordType::Tlsa => WireType::TLSA,
+        RecordType::Ds => WireType::DS,
+        RecordType::Dnskey => WireType::DNSKEY,
     }
 }
 
@@ -306,6 +354,25 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
             matching: u8::from(tlsa.matching),
             data: tlsa.cert_data.iter().map(|b| format!("{b:02x}")).collect(),
         },
+        RData::DNSSEC(DNSSECRData::DS(ds)) => {
+            Data::Ds { tag: ds.key_tag(), algorithm: ds.algorithm().into(), digest: ds.digest_type().into() }
+        }
+        RData::DNSSEC(DNSSECRData::DNSKEY(key)) => Data::Dnskey {
+            flags: key.flags(),
+            algorithm: key.public_key().algorithm().into(),
+            tag: key.calculate_key_tag().unwrap_or_default(),
+        },
+        RData::DNSSEC(DNSSECRData::RRSIG(sig)) => {
+            let input = sig.input();
+            Data::Rrsig {
+                covers: input.type_covered.into(),
+                algorithm: input.algorithm.into(),
+                tag: input.key_tag,
+                signer: text(&input.signer_name),
+                inception: input.sig_inception.get(),
+                expiration: input.sig_expiration.get(),
+            }
+        }
         other => Data::Other { number: u16::from(other.record_type()) },
     };
     Record { name: text(&record.name), ttl: record.ttl, data }

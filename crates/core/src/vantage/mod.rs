@@ -17,7 +17,7 @@ use crate::options::VantageSpec;
 use crate::questions::tcp::Opened;
 use crate::subject::VantageId;
 
-pub use dns::{DNS_LIMIT, RETRY_AT};
+pub use dns::{Asking, DNS_LIMIT, RETRY_AT};
 pub use footprints::Footprints;
 pub use polite::{MAX_PER_ADDRESS, MAX_PER_SERVICE, Permit, Polite};
 

@@ -40,8 +40,47 @@ pub(super) const FAULTS: &[Fault] = &[
         }
         Ok(())
     }),
-    fault("mx-lookup-failed", |s| {
+    symptom("mx-lookup-failed", "delegation-broken", |s| {
         s.zones.break_below(DOMAIN, Dns::Code(ResponseCode::ServFail));
+        Ok(())
+    }),
+    fault("delegation-broken", |s| {
+        s.zones.break_in(View::Server(2), DOMAIN, Dns::Code(ResponseCode::Refused));
+        Ok(())
+    }),
+    fault("nameserver-unreachable", |s| {
+        s.zones.break_in(View::Server(1), DOMAIN, Dns::Silent);
+        Ok(())
+    }),
+    fault("nameservers-disagree", |s| {
+        let mut old = s.zones.at(View::Outside, DOMAIN);
+        old.retain(|record| record.record_type() != RecordType::MX);
+        old.push(data::mx(10, "mx2.lab.example"));
+        s.zones.differ(View::Server(2), DOMAIN, old);
+        Ok(())
+    }),
+    fault("mx-stale-cache", |s| {
+        // The old exchanger is a machine that is gone.
+        s.zones.remove(View::Here, DOMAIN, RecordType::MX);
+        s.zones.add_in(View::Here, DOMAIN, data::mx(10, "old.lab.example"));
+        s.zones.add("old.lab.example", data::address(s.plan.nobody()));
+        s.zones.add(&rdns::ptr_name(s.plan.nobody()), data::ptr("old.lab.example"));
+        s.zones.remember(View::Here, DOMAIN);
+        Ok(())
+    }),
+    fault("dns-tcp-blocked", |s| {
+        for view in [View::Root, View::Server(1), View::Server(2)] {
+            s.zones.without_tcp(view);
+        }
+        Ok(())
+    }),
+    fault("domain-expired-or-parked", |s| {
+        for view in [View::Here, View::Outside, View::Root] {
+            s.zones.remove(view, DOMAIN, RecordType::NS);
+            s.zones.remove(view, DOMAIN, RecordType::MX);
+            s.zones.add_in(view, DOMAIN, data::ns("ns1.pendingrenewaldeletion.com"));
+            s.zones.add_in(view, "ns1.pendingrenewaldeletion.com", data::address(s.plan.authoritative(1)));
+        }
         Ok(())
     }),
     fault("mx-null", |s| {

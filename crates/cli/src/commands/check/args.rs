@@ -40,6 +40,12 @@ pub(crate) struct Args {
     /// A resolver "out there"; repeatable; `none` asks none [default: three public ones].
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub(super) foreign_resolver: Vec<String>,
+    /// Where the walk through the DNS begins: A and AAAA records of root servers [default: built in].
+    #[arg(long, value_name = "FILE")]
+    pub(super) root_hints: Option<PathBuf>,
+    /// The keys that DNSSEC validation trusts: DS or DNSKEY records [default: the root's, unless --root-hints is given].
+    #[arg(long, value_name = "FILE")]
+    pub(super) trust_anchor: Option<PathBuf>,
     /// The user name of the account to test.
     #[arg(long)]
     pub(super) user: Option<String>,

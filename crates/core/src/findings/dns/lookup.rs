@@ -3,8 +3,10 @@
 
 use super::super::ways::{foreign_mx, own_mx};
 use super::super::{At, Basis, Found, Rule, Share, State, Told};
+use super::views::published;
 use crate::case::Why;
 use crate::questions::dns::Records;
+use crate::questions::dns::walk::{Ended, Walk};
 use crate::subject::{Domain, Resolver, Subject};
 
 pub(super) const RULES: &[Rule] = &[
@@ -23,14 +25,20 @@ fn not_found(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let own = own_mx(at)?;
     let answer = own.need(|d| d.definite())?;
     let elsewhere = foreign_mx(at).iter().any(|f| f.definite().is_some_and(|a| !a.nxdomain));
-    if answer.nxdomain && !elsewhere {
+    let walk = at.ask(&Walk).ok();
+    // The zone above delegates the name, or a server answers for it: it is there, and only the resolver does not see it.
+    let there = published(at).is_some();
+    if answer.nxdomain && !elsewhere && !there {
         let domain = at.on.as_str();
-        found
+        let finding = found
             .is(at.on.clone())
             .says(format!("the domain {domain} does not exist: the DNS answers NXDOMAIN"))
             .detail("domain", domain)
             .witnessed(own.id())
             .claims(own.id(), Share::Whole, Basis::Witnessed);
+        if let Some(walk) = walk.filter(|walk| walk.ended == Ended::NoSuchName) {
+            finding.witnessed(walk.id());
+        }
     }
     found.state()
 }
@@ -85,23 +93,26 @@ fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let Some(code) = bad else {
         return Ok(State::Clear);
     };
-    let Some(other) = others.first() else {
-        return Err(Why::Denied(own.id()));
+    let published = published(at);
+    let (who, shown) = match (others.first(), &published) {
+        (Some(other), _) => (other.wire.server.to_string(), vec![other.id()]),
+        (None, Some(published)) => ("its authoritative servers".to_owned(), published.shown.clone()),
+        (None, None) => return Err(Why::Denied(own.id())),
     };
-    at.note(other.id());
-    found
+    let verb = if others.is_empty() { "answer" } else { "answers" };
+    let finding = found
         .is(Resolver(own.wire.server))
-        .says(format!(
-            "the resolver {} answers {code} for {}, while {} answers it",
-            own.wire.server, at.on, other.wire.server
-        ))
+        .says(format!("the resolver {} answers {code} for {}, while {who} {verb} it", own.wire.server, at.on))
         .detail("resolver", own.wire.server.to_string())
         .detail("rcode", code)
         .detail("domain", at.on.as_str())
         .also(Resolver(own.wire.server))
         .witnessed(own.id())
-        .witnessed(other.id())
+        .owes_step(own.id())
         .claims(own.id(), Share::Whole, Basis::Witnessed);
+    for id in shown {
+        finding.witnessed(id);
+    }
     found.state()
 }
 

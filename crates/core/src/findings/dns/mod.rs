@@ -1,14 +1,29 @@
 //! What the DNS says of a mail domain and its hosts.
 
+mod authority;
 mod lookup;
 mod mx;
 mod mx_hosts;
 mod mx_reach;
+mod parked;
 mod ptr;
+mod tcp;
+mod views;
 
 use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [lookup::RULES, mx::RULES, mx_hosts::RULES, mx_reach::RULES, ptr::RULES].concat()
+    [
+        authority::RULES,
+        views::RULES,
+        tcp::RULES,
+        parked::RULES,
+        lookup::RULES,
+        mx::RULES,
+        mx_hosts::RULES,
+        mx_reach::RULES,
+        ptr::RULES,
+    ]
+    .concat()
 }

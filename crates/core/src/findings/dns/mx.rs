@@ -1,10 +1,10 @@
-//! The MX records themselves: mx-missing, mx-null, mx-is-ip, mx-single, mx-duplicate, mx-split-horizon.
+//! The MX records themselves: mx-missing, mx-null, mx-is-ip, mx-single, mx-duplicate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::ways::{exchangers, foreign_mx, own_mx};
-use super::super::{At, Basis, Found, Rule, Share, State, Told};
+use super::super::ways::{exchangers, own_mx};
+use super::super::{At, Found, Rule, State, Told};
 use crate::case::Why;
 use crate::catalogue::Severity;
 use crate::questions::dns::{RecordType, Records, Via};
@@ -16,7 +16,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule::domain(&["mx-is-ip"], is_ip),
     Rule::domain(&["mx-single"], single),
     Rule::domain(&["mx-duplicate"], duplicate),
-    Rule::domain(&["mx-split-horizon"], split_horizon),
 ];
 
 fn missing(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
@@ -133,49 +132,6 @@ fn duplicate(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
                 .detail("address", ip.to_string())
                 .witnessed(own.id());
         }
-    }
-    found.state()
-}
-
-fn split_horizon(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
-    let own = own_mx(at)?;
-    let others = foreign_mx(at);
-    let names = |seen: &crate::case::Seen<'_, crate::questions::dns::Dns>| -> BTreeSet<String> {
-        seen.definite().map(|a| a.mx().into_iter().map(|(_, h)| h.to_ascii_lowercase()).collect()).unwrap_or_default()
-    };
-    let here = names(&own);
-    own.need(|d| d.definite())?;
-    if others.is_empty() {
-        return Err(Why::NotPlanned);
-    }
-    let different: Vec<_> = others.iter().filter(|other| names(other) != here).collect();
-    // One resolver of several that differs may hold an old answer; only where all agree it is another view.
-    if different.len() < others.len() || different.is_empty() {
-        return Ok(State::Clear);
-    }
-    let Some(first) = different.first() else {
-        return Ok(State::Clear);
-    };
-    let list = |set: &BTreeSet<String>| {
-        if set.is_empty() { "no MX".to_owned() } else { set.iter().cloned().collect::<Vec<_>>().join(", ") }
-    };
-    let outside = names(first);
-    let finding = found
-        .is(at.on.clone())
-        .says(format!(
-            "the resolver here sees {} for {}, and the world outside sees {}",
-            list(&here),
-            at.on,
-            list(&outside)
-        ))
-        .detail("domain", at.on.as_str())
-        .detail("inside", list(&here))
-        .detail("outside", list(&outside))
-        .detail("resolver", first.wire.server.to_string())
-        .witnessed(own.id())
-        .claims(own.id(), Share::Whole, Basis::Witnessed);
-    for other in different {
-        finding.witnessed(other.id());
     }
     found.state()
 }

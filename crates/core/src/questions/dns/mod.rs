@@ -4,6 +4,7 @@
 mod answer;
 mod record;
 mod via;
+pub mod walk;
 mod wire;
 
 use std::net::IpAddr;

@@ -26,6 +26,29 @@ pub enum RecordType {
     Ptr,
     /// TLS certificate association.
     Tlsa,
+    /// Digest of a child zone's key (RFC 4034 section 5).
+    Ds,
+    /// Key of a zone (RFC 4034 section 2).
+    Dnskey,
+}
+
+impl RecordType {
+    /// Its mnemonic, as zone files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Mx => "MX",
+            RecordType::Ns => "NS",
+            RecordType::Soa => "SOA",
+            RecordType::Txt => "TXT",
+            RecordType::Srv => "SRV",
+            RecordType::Ptr => "PTR",
+            RecordType::Tlsa => "TLSA",
+            RecordType::Ds => "DS",
+            RecordType::Dnskey => "DNSKEY",
+        }
+    }
 }
 
 /// The data of one record.
@@ -100,6 +123,39 @@ pub enum Data {
         /// The association data, in hexadecimal.
         data: String,
     },
+    /// Digest of a child zone's key; the digest itself is in the message.
+    Ds {
+        /// The key's tag.
+        tag: u16,
+        /// The key's algorithm.
+        algorithm: u8,
+        /// The kind of digest.
+        digest: u8,
+    },
+    /// Key of a zone; the key itself is in the message.
+    Dnskey {
+        /// The flags: 257 for a key that signs keys, 256 for one that signs the zone.
+        flags: u16,
+        /// The algorithm.
+        algorithm: u8,
+        /// The tag by which DS and RRSIG name it.
+        tag: u16,
+    },
+    /// Signature over the records of one type; the signature itself is in the message.
+    Rrsig {
+        /// The number of the type it covers.
+        covers: u16,
+        /// The algorithm.
+        algorithm: u8,
+        /// The tag of the key that made it.
+        tag: u16,
+        /// The zone that signed.
+        signer: String,
+        /// From when it is valid, in seconds since 1970 modulo 2³² (RFC 4034 section 3.1.5).
+        inception: u32,
+        /// Until when it is valid, likewise.
+        expiration: u32,
+    },
     /// Any other record, by its number.
     Other {
         /// The type's number.
@@ -141,6 +197,9 @@ mod tests {
             Data::Txt { text: "v=spf1".into() },
             Data::Srv { priority: 0, weight: 1, port: 587, target: "s.example".into() },
             Data::Tlsa { usage: 3, selector: 1, matching: 1, data: "ab".into() },
+            Data::Ds { tag: 20326, algorithm: 8, digest: 2 },
+            Data::Dnskey { flags: 257, algorithm: 13, tag: 7 },
+            Data::Rrsig { covers: 6, algorithm: 13, tag: 7, signer: String::new(), inception: 1, expiration: 2 },
             Data::Other { number: 99 },
         ];
         for data in all {

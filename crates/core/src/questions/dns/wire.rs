@@ -56,8 +56,15 @@ pub enum DnsResult {
         answers: Vec<Record>,
         /// The authority section.
         authority: Vec<Record>,
+        /// The additional section, without EDNS.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        additional: Vec<Record>,
         /// Extended errors.
         ede: Vec<ExtendedError>,
+        /// The message as it came, in base64: kept where signatures were asked for, so that they can be checked
+        /// from the case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<String>,
     },
     /// Only a truncated answer came: TCP could not be used.
     Truncated {

@@ -1,0 +1,240 @@
+//! Where the walk through the DNS begins: the root servers, and the keys that validation trusts.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest file that is read, in octets: the real ones have a few thousand.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// The most root servers that are kept from a file.
+const MAX_ROOTS: usize = 64;
+
+/// The root servers as IANA publishes them (`named.root`): letter, IPv4 and IPv6.
+const ROOT_SERVERS: [(&str, &str, &str); 13] = [
+    ("a", "198.41.0.4", "2001:503:ba3e::2:30"),
+    ("b", "170.247.170.2", "2801:1b8:10::b"),
+    ("c", "192.33.4.12", "2001:500:2::c"),
+    ("d", "199.7.91.13", "2001:500:2d::d"),
+    ("e", "192.203.230.10", "2001:500:a8::e"),
+    ("f", "192.5.5.241", "2001:500:2f::f"),
+    ("g", "192.112.36.4", "2001:500:12::d0d"),
+    ("h", "198.97.190.53", "2001:500:1::53"),
+    ("i", "192.36.148.17", "2001:7fe::53"),
+    ("j", "192.58.128.30", "2001:503:c27::2:30"),
+    ("k", "193.0.14.129", "2001:7fd::1"),
+    ("l", "199.7.83.42", "2001:500:9f::42"),
+    ("m", "202.12.27.33", "2001:dc3::35"),
+];
+
+/// The root's key-signing keys of 2017 and 2024 as IANA publishes them (`root-anchors.xml`).
+const ROOT_KEYS: [&str; 2] = [
+    ". DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+    ". DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
+];
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// It cannot be read.
+    #[error("{} cannot be read: {why}; give {wanted}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// It holds nothing of what is needed.
+    #[error("{} holds no {wanted}", file.display())]
+    Empty {
+        /// The file.
+        file: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+}
+
+/// A server of the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootServer {
+    /// Its name.
+    pub host: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A key that is trusted without proof, in zone-file form: `. DS 20326 8 2 E06D…` or `. DNSKEY 257 3 8 AwEA…`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TrustAnchor {
+    /// The zone whose key it is.
+    pub zone: String,
+    /// `DS` or `DNSKEY`.
+    pub kind: String,
+    /// The record's data, its words separated by one blank; the last holds digest or key.
+    pub data: String,
+}
+
+/// Where a walk begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roots {
+    /// The root servers.
+    pub servers: Vec<RootServer>,
+    /// The keys that are trusted; empty where nothing is to be validated.
+    pub anchors: Vec<TrustAnchor>,
+}
+
+impl Roots {
+    /// The root servers and keys of the files given, or those built in. With root servers of one's own and no key of
+    /// theirs nothing is validated: the built-in keys are those of another root.
+    ///
+    /// # Errors
+    /// [`RootsError`] where a file cannot be read or holds nothing to be used.
+    pub fn load(hints: Option<&Path>, anchors: Option<&Path>) -> Result<Self, RootsError> {
+        let servers = match hints {
+            Some(file) => {
+                let wanted = "root hints: A or AAAA records of root servers in zone-file form";
+                some(root_servers(&text_of(file, wanted)?), file, wanted)?
+            }
+            None => built_in(),
+        };
+        let anchors = match anchors {
+            Some(file) => {
+                let wanted = "trust anchor: a DS or DNSKEY record in zone-file form";
+                some(trust_anchors(&text_of(file, wanted)?), file, wanted)?
+            }
+            None if hints.is_some() => Vec::new(),
+            None => trust_anchors(&ROOT_KEYS.join("\n")),
+        };
+        Ok(Self { servers, anchors })
+    }
+}
+
+fn built_in() -> Vec<RootServer> {
+    ROOT_SERVERS
+        .iter()
+        .map(|(letter, v4, v6)| RootServer {
+            host: format!("{letter}.root-servers.net"),
+            addresses: [v4, v6].into_iter().filter_map(|ip| ip.parse().ok()).collect(),
+        })
+        .collect()
+}
+
+fn text_of(file: &Path, wanted: &'static str) -> Result<String, RootsError> {
+    use std::io::Read;
+    let unreadable = |why: String| RootsError::Unreadable { file: file.to_owned(), why, wanted };
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|e| unreadable(e.to_string()))?;
+    opened.take(MAX_FILE).read_to_string(&mut text).map_err(|e| unreadable(e.to_string()))?;
+    Ok(text)
+}
+
+fn some<T>(found: Vec<T>, file: &Path, wanted: &'static str) -> Result<Vec<T>, RootsError> {
+    if found.is_empty() { Err(RootsError::Empty { file: file.to_owned(), wanted }) } else { Ok(found) }
+}
+
+/// The records of a text in zone-file form (RFC 1035 section 5.1): owner, type and data words. Comments, TTLs, classes
+/// and directives are passed over; parentheses join lines.
+fn records(text: &str) -> Vec<(String, String, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut words: Vec<String> = Vec::new();
+    let mut open = false;
+    let mut owner = String::new();
+    for line in text.lines() {
+        let line = line.split(';').next().unwrap_or_default();
+        let inherits = !open && line.starts_with([' ', '\t']);
+        if inherits && !line.trim().is_empty() {
+            words.push(owner.clone());
+        }
+        for word in line.replace('(', " ( ").replace(')', " ) ").split_whitespace() {
+            match word {
+                "(" => open = true,
+                ")" => open = false,
+                word => words.push(word.to_owned()),
+            }
+        }
+        if open || words.is_empty() {
+            continue;
+        }
+        let mut rest = std::mem::take(&mut words).into_iter();
+        owner = rest.next().unwrap_or_default();
+        let is_extra = |w: &String| w.chars().all(|c| c.is_ascii_digit()) || w.eq_ignore_ascii_case("IN");
+        let mut rest = rest.skip_while(is_extra);
+        if let Some(rtype) = rest.next().filter(|_| !owner.starts_with('$')) {
+            found.push((owner.clone(), rtype.to_ascii_uppercase(), rest.collect()));
+        }
+    }
+    found
+}
+
+fn root_servers(text: &str) -> Vec<RootServer> {
+    let mut found: Vec<RootServer> = Vec::new();
+    for (owner, rtype, data) in records(text) {
+        let Some(address) = data.first().filter(|_| matches!(rtype.as_str(), "A" | "AAAA")) else { continue };
+        let Ok(address) = address.parse::<IpAddr>() else { continue };
+        let host = owner.trim_end_matches('.').to_ascii_lowercase();
+        match found.iter_mut().find(|s| s.host == host) {
+            Some(server) => server.addresses.push(address),
+            None => found.push(RootServer { host, addresses: vec![address] }),
+        }
+    }
+    found.truncate(MAX_ROOTS);
+    found
+}
+
+fn trust_anchors(text: &str) -> Vec<TrustAnchor> {
+    records(text)
+        .into_iter()
+        .filter(|(_, rtype, data)| matches!(rtype.as_str(), "DS" | "DNSKEY") && data.len() >= 4)
+        .map(|(owner, kind, data)| {
+            // Digest or key may be broken into several words.
+            let (numbers, value) = data.split_at_checked(3).unwrap_or_default();
+            let zone = match owner.trim_end_matches('.') {
+                "" => ".".to_owned(),
+                name => name.to_ascii_lowercase(),
+            };
+            TrustAnchor { zone, kind, data: format!("{} {}", numbers.join(" "), value.concat()) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hints_in_the_form_of_named_root_are_read() {
+        let text = "; comment\n$TTL 5\n.  3600000  NS  A.ROOT-SERVERS.NET.\nA.ROOT-SERVERS.NET. 3600000 A 198.41.0.4\n\
+                    A.ROOT-SERVERS.NET. 3600000 IN AAAA 2001:503:ba3e::2:30\nb.root. A not-an-address\n";
+        let found = root_servers(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].host.as_str(), found[0].addresses.len()), ("a.root-servers.net", 2));
+    }
+
+    #[test]
+    fn anchors_are_read_over_several_lines() {
+        let text = ". 86400 IN DNSKEY 257 3 13 (\n  AAAA BBBB ; half\n  CCCC )\nexample. IN DS 1 13 2 AB CD\n";
+        let found = trust_anchors(text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!((found[0].zone.as_str(), found[0].data.as_str()), (".", "257 3 13 AAAABBBBCCCC"));
+        assert_eq!(found[1].data, "1 13 2 ABCD");
+    }
+
+    #[test]
+    fn what_is_built_in_is_whole() {
+        let roots = Roots::load(None, None).unwrap();
+        assert_eq!(roots.servers.iter().map(|s| s.addresses.len()).sum::<usize>(), 26);
+        assert_eq!(roots.anchors.len(), 2);
+        assert!(roots.anchors.iter().all(|a| a.data.rsplit(' ').next().unwrap().len() == 64));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in ".{0,400}") {
+            let _ = (root_servers(&text), trust_anchors(&text));
+        }
+    }
+}
