@@ -45,7 +45,7 @@ pub enum WardError {
 
 impl WardError {
     /// An [`WardError::Io`] that says what was to be done.
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diagnose;
 pub(crate) mod explain;
+pub(crate) mod isolate;
 pub(crate) mod lab;
 pub(crate) mod render;
 pub(crate) mod schema;

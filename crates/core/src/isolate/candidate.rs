@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::questions::host::asks::Place;
+
 /// The kinds of things that a server waits for before it answers a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -64,31 +66,9 @@ impl fmt::Display for CandidateId {
     }
 }
 
-/// Where a candidate is set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Place {
-    /// The file, where it is known.
-    pub file: Option<String>,
-    /// The line in it, counted from 1.
-    pub line: Option<u32>,
-    /// The setting, such as `smtpd_recipient_restrictions`.
-    pub setting: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.setting)?;
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, " in {file} line {line}"),
-            (Some(file), None) => write!(f, " in {file}"),
-            (None, _) => Ok(()),
-        }
-    }
-}
-
 /// One thing that can be switched off alone. A list that several settings name is one candidate: it is out only when it is out
 /// everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its name in experiments and reports.
     pub id: CandidateId,

@@ -9,6 +9,8 @@ mod compare;
 mod experiment;
 mod noise;
 mod outcome;
+mod session;
+pub mod shadow;
 #[cfg(test)]
 mod simulated;
 mod waits;
@@ -19,6 +21,7 @@ pub use candidate::{Candidate, CandidateId, Kind, Off, Place};
 pub use compare::{Event, Rules, Watch};
 pub use experiment::{NOTEWORTHY_MS, experiment};
 pub use outcome::{Culprit, How, Isolation, Measured, Note, Outcome};
+pub use session::{Clients, Session};
 pub use waits::{StepWait, Waits};
 
 use crate::catalogue::Step;

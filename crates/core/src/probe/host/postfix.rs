@@ -54,7 +54,7 @@ pub async fn instances(context: &Context, given: Option<&Path>) -> Vec<PostfixVi
 }
 
 /// What `postconf` says of an instance.
-async fn read(folder: &str) -> PostfixWire {
+pub async fn read(folder: &str) -> PostfixWire {
     let ask = |options: &'static str| async move {
         let program = Program::new("postconf", LIMIT).args(["-c", folder, options]);
         program.run().await

@@ -190,7 +190,7 @@ impl Walk<'_> {
 }
 
 /// The zone of `zen.example.net=127.0.0.[2..11]*3`, in the form in which names are compared.
-fn zone_of(word: &str) -> String {
+pub(crate) fn zone_of(word: &str) -> String {
     let zone = word.split(['=', '*']).next().unwrap_or_default();
     crate::subject::Zone::new(zone).as_str().to_owned()
 }

@@ -1,6 +1,6 @@
 //! The settings of a Postfix instance, as `postconf` says them.
 
-mod asks;
+pub(crate) mod asks;
 pub mod files;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,235 @@
+//! `maildoctor isolate`: which setting makes the server wait, by experiment.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::ValueEnum;
+use maildoctor_core::isolate::shadow::{self, postfix::PostfixShadows};
+use maildoctor_core::isolate::{
+    Clients, Control, Culprit, Event, How, Isolation, Note, Outcome, Rules, Session, Waits, experiment,
+};
+use maildoctor_core::options::parse_duration;
+use maildoctor_core::report::text::harmless;
+
+use crate::output;
+
+/// Find by experiment which setting makes a server wait, on copies of it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  maildoctor isolate --control postfix
+  maildoctor isolate --control postfix --client 198.51.100.7
+  maildoctor isolate --control postfix --mta-config /etc/postfix-in --format json
+
+It starts copies of the server on loopback, each with one DNS list, lookup, policy service or milter switched off, and measures
+how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any client.
+It prints the command that applies the remedy, and does not run it.
+
+Exit codes: 0 nothing waits, 1 what waits was found, or cannot be told, 3 an error.")]
+pub(crate) struct Args {
+    /// Which server this is.
+    #[arg(long, value_enum)]
+    control: Which,
+    /// The folder of the server's settings.
+    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
+    mta_config: PathBuf,
+    /// The address that clients come from [default: a fresh one of 203.0.113.0/24 each time].
+    #[arg(long, value_name = "ADDR")]
+    client: Option<IpAddr>,
+    /// The recipient that is asked for, and always refused [default: a name of ours at the server].
+    #[arg(long, value_name = "ADDR")]
+    rcpt: Option<String>,
+    /// How often the same is measured at most, from 2 to 20.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=20))]
+    tries: u8,
+    /// How long one reply is waited for, such as 60s or 2m.
+    #[arg(long, value_name = "D", default_value = "60s")]
+    timeout: String,
+    /// Text, or JSON.
+    #[arg(long, value_enum, default_value_t = As::Text)]
+    format: As,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    /// Postfix on this machine, by copies of it; needs root.
+    Postfix,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum As {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command and gives its exit code.
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    let limit = parse_duration(&args.timeout)?;
+    if args
+        .rcpt
+        .as_ref()
+        .is_some_and(|rcpt| rcpt.chars().any(|c| c.is_control() || c.is_whitespace() || "<>".contains(c)))
+    {
+        bail!("the recipient has a character that no address has; give --rcpt name@domain");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = isolate(args, limit) => ended,
+            () = stopped() => Err(anyhow::anyhow!("stopped before the end; the copies are gone, and the server was not touched")),
+        }
+    });
+    let (found, text) = ended?;
+    output::print(&text)?;
+    Ok(u8::from(found.outcome != Outcome::Quick))
+}
+
+/// Ctrl-C, or a termination signal.
+async fn stopped() {
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let Ok(mut terminated) = terminated else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+async fn isolate(args: &Args, limit: Duration) -> anyhow::Result<(Isolation, String)> {
+    let Which::Postfix = args.control;
+    let cleaned = shadow::clean()?;
+    if cleaned > 0 {
+        anstream::eprintln!("{cleaned} copies that an earlier run left behind were ended and removed");
+    }
+    let control = PostfixShadows::of(&args.mta_config, |view| Session {
+        clients: Clients::new(args.client),
+        rcpt: args
+            .rcpt
+            .clone()
+            .unwrap_or_else(|| format!("maildoctor-shadow@{}", view.setting("myhostname").unwrap_or("localhost"))),
+        limit,
+    })
+    .await?;
+    let watch = |event: Event| match event {
+        Event::Round { why, of } => anstream::eprintln!("{of} measurements: {why}"),
+        Event::Measured(measured) => {
+            let off: Vec<String> = measured.off.iter().map(|id| harmless(&id.0)).collect();
+            let off = match off.as_slice() {
+                [] => "with everything on".to_owned(),
+                [one] => format!("without {one}"),
+                many => format!("without {} settings", many.len()),
+            };
+            anstream::eprintln!("  {:>6} s {off}", seconds(measured.waits.total_ms()));
+        }
+    };
+    let found = experiment(&control, Rules { tries: usize::from(args.tries) }, &watch).await?;
+    let text = match args.format {
+        As::Text => in_words(&found, &control),
+        As::Json => {
+            let remedy = control.remedy(&found.guilty());
+            let value = serde_json::json!({"schema": "maildoctor/isolation/1", "isolation": found, "remedy": remedy});
+            format!("{}\n", serde_json::to_string_pretty(&value)?)
+        }
+    };
+    Ok((found, text))
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{}", ms / 1000, ms % 1000 / 100)
+}
+
+fn in_words(found: &Isolation, control: &impl Control) -> String {
+    let total = found.baseline.total_ms();
+    let mut out = String::new();
+    let many = control.candidates().len();
+    let _ = match found.outcome {
+        Outcome::Quick => writeln!(
+            out,
+            "{} the server keeps a new client waiting for {} s, which is no wait to explain.",
+            output::emphasis("NOTHING WAITS:"),
+            seconds(total)
+        ),
+        Outcome::NoneOfThem => writeln!(
+            out,
+            "{} the server waits {} s ({}), and as long with all {many} of its lookups, services and pauses that can be switched off. \
+             The cause is something else: the machine's load, a table that is looked up elsewhere, or the network.",
+            output::emphasis("NONE OF THEM:"),
+            seconds(total),
+            phases(&found.baseline)
+        ),
+        Outcome::Unclear => writeln!(
+            out,
+            "{} the server waits {} s ({}), less with everything switched off, and the measurements do not tell which setting it is. \
+             Try again with more --tries when the machine is quieter.",
+            output::emphasis("UNCLEAR:"),
+            seconds(total),
+            phases(&found.baseline)
+        ),
+        Outcome::Explained | Outcome::Partly => writeln!(
+            out,
+            "{} the server keeps a new client waiting for {} s ({}); {} s remain without what follows.",
+            output::emphasis("FOUND:"),
+            seconds(total),
+            phases(&found.baseline),
+            seconds(found.remaining.total_ms())
+        ),
+    };
+    for culprit in &found.culprits {
+        let _ = write!(out, "\n{}", of_culprit(culprit, total));
+    }
+    for note in &found.notes {
+        let _ = writeln!(out, "\nNote: {}", harmless(&of_note(note)));
+    }
+    for step in control.remedy(&found.guilty()) {
+        if !step.commands.is_empty() {
+            let _ = writeln!(out, "\nTo take it out of the settings (nothing of this was run):");
+            for command in step.commands {
+                let _ = writeln!(out, "  {}", harmless(&command));
+            }
+        }
+    }
+    out
+}
+
+fn of_culprit(culprit: &Culprit, total: u64) -> String {
+    let share = u64::try_from(culprit.share_ms).unwrap_or(0);
+    let names: Vec<String> = culprit.settings.iter().map(|candidate| harmless(&candidate.in_words())).collect();
+    let how = match culprit.how {
+        How::Alone => "",
+        How::AfterTheOthers => ", once those above are off",
+        How::Together => ", together: each of them alone keeps the wait up",
+        How::NotNarrowed => ", together; which of them it is could not be told",
+    };
+    let sure = format!("{:?}", culprit.confidence).to_lowercase();
+    let mut text = format!("* {}: {} of {} s{how} ({sure})\n", names.join(" and "), seconds(share), seconds(total));
+    for place in culprit.settings.iter().flat_map(|candidate| &candidate.places) {
+        let _ = writeln!(text, "  set by {}", harmless(&place.in_words()));
+    }
+    text
+}
+
+fn of_note(note: &Note) -> String {
+    match note {
+        Note::Faded => "the wait went away when the same was measured again: a resolver remembers the answers. A client address that \
+                        was never asked about (--client) shows it again."
+            .to_owned(),
+        Note::Cut => "a reply did not come within --timeout, so the wait is longer than that.".to_owned(),
+        Note::TurnedAway { id } => format!("without {id} the client was turned away earlier, so that its share is not known."),
+        Note::Contradicts { id } => format!("the measurements without {id} contradict each other."),
+        Note::Overlap => "the shares add up to more than the wait: changing one of these may be enough.".to_owned(),
+    }
+}
+
+fn phases(waits: &Waits) -> String {
+    let slow = waits.steps.iter().filter(|(_, step)| step.ms >= 100);
+    let slow: Vec<String> = slow
+        .map(|(phase, step)| format!("{} s at {}", seconds(step.ms), format!("{phase:?}").to_uppercase()))
+        .collect();
+    if slow.is_empty() { "no step takes long".to_owned() } else { slow.join(", ") }
+}
