@@ -64,6 +64,12 @@ fn no_observation_taken_away_makes_a_fault() {
         &["firewall-masks-smtp"],
         &["mx-split-horizon"],
         &["resolver-servfail"],
+        &["spf-missing"],
+        &["spf-too-many-lookups"],
+        &["dkim-missing"],
+        &["dmarc-missing"],
+        &["dmarc-report-unauthorised"],
+        &["tlsrpt-missing"],
     ] {
         let case = case_of(faults);
         let before = found(&case);

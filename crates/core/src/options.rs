@@ -254,6 +254,8 @@ pub struct Options {
     pub control_mx: Option<String>,
     /// Blacklists to time and ask.
     pub dnsbl: Vec<String>,
+    /// Selectors whose DKIM keys must be there.
+    pub dkim_selectors: Vec<String>,
     /// One AUTH try with wrong credentials.
     pub probe_auth: bool,
     /// A password may travel over unverified or no TLS.
@@ -300,6 +302,7 @@ impl Default for Options {
             mta_config: None,
             control_mx: None,
             dnsbl: Vec::new(),
+            dkim_selectors: Vec::new(),
             probe_auth: false,
             insecure_auth: false,
             ports: Ports::default(),

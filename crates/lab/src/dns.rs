@@ -267,7 +267,9 @@ pub mod data {
 
     /// A text.
     pub fn txt(text: &str) -> RData {
-        RData::TXT(TXT::new(vec![text.to_owned()]))
+        // A string of a TXT record holds 255 octets at most (RFC 1035 section 3.3); readers join them.
+        let strings = text.as_bytes().chunks(255).map(|part| String::from_utf8_lossy(part).into_owned());
+        RData::TXT(TXT::new(strings.collect()))
     }
 
     /// A service.

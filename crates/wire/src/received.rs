@@ -1,5 +1,7 @@
 //! Received headers (RFC 5321 section 4.4) and the dates in them (RFC 5322 section 3.3).
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// One hop, as its Received header tells it.
@@ -17,6 +19,9 @@ pub struct Hop {
     pub recipient: Option<String>,
     /// The time, in seconds since 1970.
     pub at: Option<i64>,
+    /// The client's address, where the server wrote it down in brackets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
 }
 
 /// Reads the value of a Received header, unfolded or folded.
@@ -25,7 +30,7 @@ pub fn parse(value: &str) -> Hop {
         Some((clauses, date)) => (clauses, Some(date)),
         None => (value, None),
     };
-    let mut hop = Hop { at: date.and_then(parse_date), ..Hop::default() };
+    let mut hop = Hop { at: date.and_then(parse_date), address: client_address(clauses), ..Hop::default() };
     let words = words_outside_comments(clauses);
     for pair in words.windows(2) {
         let [keyword, word] = pair else { continue };
@@ -42,6 +47,15 @@ pub fn parse(value: &str) -> Hop {
         }
     }
     hop
+}
+
+/// The last address in brackets before `by`: names before it are the client's own word.
+fn client_address(clauses: &str) -> Option<IpAddr> {
+    let from = clauses.trim_start();
+    let head = from.get(..4).filter(|word| word.eq_ignore_ascii_case("from")).map(|_| from)?;
+    let end = head.find(" by ").or_else(|| head.find("\tby ")).unwrap_or(head.len());
+    let brackets = head.get(..end)?.split('[').skip(1).filter_map(|part| part.split(']').next());
+    brackets.filter_map(|text| text.trim_start_matches("IPv6:").parse().ok()).last()
 }
 
 /// The words of a header outside its comments, which may nest.
@@ -136,7 +150,11 @@ mod tests {
         assert_eq!(postfix.by.as_deref(), Some("mx.example.org"));
         assert_eq!((postfix.with.as_deref(), postfix.id.as_deref()), (Some("ESMTPS"), Some("4F1X2Y")));
         assert_eq!(postfix.recipient.as_deref(), Some("anna@example.org"));
-        assert_eq!(postfix.at, Some(1_795_521_605));
+        assert_eq!((postfix.at, postfix.address), (Some(1_795_521_605), "192.0.2.9".parse().ok()));
+        let exim = parse(
+            "from [192.0.2.1] (helo=x) ([IPv6:2001:db8::9])\n\tby mx.example.org with esmtp; Tue, 24 Nov 2026 13:00:05 +0100",
+        );
+        assert_eq!(exim.address, "2001:db8::9".parse().ok());
         let qmail = parse("(qmail 29052 invoked by uid 89); 19 Apr 2005 23:51:33 -0000");
         assert_eq!(qmail.at, Some(1_113_954_693));
     }

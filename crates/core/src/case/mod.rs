@@ -87,6 +87,8 @@ pub struct Terms {
     pub send: bool,
     /// A mailbox was named.
     pub mailbox: bool,
+    /// The DKIM selectors that were named.
+    pub dkim_selectors: Vec<String>,
     /// The areas that were to be checked (`--only`, `--skip`); empty means all.
     pub areas: Vec<String>,
     /// One step's bound, in milliseconds.

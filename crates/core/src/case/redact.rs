@@ -88,9 +88,22 @@ fn replace(value: &mut Value, names: &mut Names) {
     }
 }
 
+/// Splits what services put before a domain (`_dmarc.`, `2026a._domainkey.`) from the domain itself.
+fn below(name: &str) -> (&str, &str) {
+    let labels = name.match_indices("._").map(|(at, _)| at + 1).chain(name.starts_with('_').then_some(0));
+    let end = labels.max().and_then(|last| name.get(last..)?.find('.').map(|dot| last + dot + 1)).unwrap_or(0);
+    name.split_at_checked(end).unwrap_or(("", name))
+}
+
+/// Whether a word before a colon is the kind of what follows, and no part of an address.
+fn is_kind(word: &str) -> bool {
+    let word = word.strip_prefix(['+', '-']).unwrap_or(word);
+    word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
 impl Names {
     fn learn(&mut self, name: &str) {
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let name = below(name.trim_end_matches('.')).1.to_ascii_lowercase();
         if name.contains('.')
             && name.parse::<IpAddr>().is_err()
             && !name.ends_with(".arpa")
@@ -129,14 +142,16 @@ impl Names {
             let separator = if kind.is_empty() { "" } else { ":" };
             return format!("{kind}{separator}{local}@{}", self.word(domain));
         }
-        // `service:192.0.2.1:25` and `foreign:192.0.2.1:53`: a kind, an address, a port.
-        if let Some((kind, value)) =
-            word.split_once(':').filter(|(k, _)| k.len() > 2 && k.chars().all(|c| c.is_ascii_alphabetic()))
-        {
-            return format!("{kind}:{}", self.word(value));
-        }
         if let Ok(address) = word.parse::<IpAddr>() {
             return self.address(address).to_string();
+        }
+        // `service:192.0.2.1:25`, `foreign:192.0.2.1:53`, and SPF's `a:mail.example.org` and `-ip4:192.0.2.1`.
+        if let Some((kind, value)) = word.split_once(':').filter(|(k, _)| is_kind(k)) {
+            return format!("{kind}:{}", self.word(value));
+        }
+        // Behind a macro of SPF: `%{i}._spf.example.org`.
+        if let Some(rest) = word.strip_prefix('.') {
+            return format!(".{}", self.word(rest));
         }
         if let Some((address, port)) = word.rsplit_once(':').and_then(|(a, p)| Some((a.parse::<Ipv4Addr>().ok()?, p))) {
             return format!("{}:{port}", self.address(address.into()));
@@ -144,10 +159,11 @@ impl Names {
         if let Some(address) = rdns::parse_ptr(word) {
             return rdns::ptr_name(self.address(address));
         }
+        let (service, word) = below(word);
         let bare = word.trim_end_matches('.');
         match self.names.get(&bare.to_ascii_lowercase()) {
-            Some(other) => format!("{other}{}", word.get(bare.len()..).unwrap_or_default()),
-            None => word.to_owned(),
+            Some(other) => format!("{service}{other}{}", word.get(bare.len()..).unwrap_or_default()),
+            None => format!("{service}{word}"),
         }
     }
 
@@ -184,6 +200,23 @@ mod tests {
         assert!(!text.contains("example.org>") && !text.contains("anna") && !text.contains("8.8.8.8"), "{text}");
         assert_eq!(text.matches("name1.redacted.example").count(), 2);
         assert_eq!(text.matches("198.18.0.").count(), 2);
+    }
+
+    #[test]
+    fn what_stands_below_a_domain_stays_below_it() {
+        let mut names = Names::default();
+        names.learn("default._domainkey.example.org");
+        names.learn("example.org");
+        assert_eq!(names.word("_dmarc.example.org"), "_dmarc.name1.redacted.example");
+        assert_eq!(
+            names.word("example.net._report._dmarc.example.org"),
+            "example.net._report._dmarc.name1.redacted.example"
+        );
+        let spf = names
+            .in_text("v=spf1 a:example.org ?exists:%{i}._spf.example.org -ip4:203.0.113.0/24 ip6:2001:db8:1::/48 -all");
+        assert!(spf.contains("a:name1.redacted.example") && spf.contains("%{i}._spf.name1.redacted.example"), "{spf}");
+        assert!(!spf.contains("203.0.113") && !spf.contains("db8:1::"), "{spf}");
+        assert_eq!(names.word("mailto:anna@example.org"), "mailto:user1@name1.redacted.example");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{Visited, nobody};
 use crate::probe::dns;
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
-use crate::probe::{Context, token};
+use crate::probe::{Context, records, token};
 use crate::questions::dns::Via;
 use crate::questions::tcp::Role;
 use crate::target::Target;
@@ -36,6 +36,12 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
     let domain = target.domain().or(options.domain.as_deref()).map(str::to_owned);
     let envelope = Plan::new(context, target, domain.as_deref()).envelope();
     let control = control(context);
+    let policies = async {
+        if let Some(domain) = domain.as_deref().filter(|_| first && options.wants("records")) {
+            records::look(context, domain).await;
+        }
+    };
+    let control = async { join(control, policies).await.0 };
     let (exchange, submitted, ()) = match target {
         Target::Domain(name) | Target::Address { domain: name, .. } => {
             let all = whole_domain(context, name, &envelope, matches!(target, Target::Domain(_)));
@@ -57,6 +63,9 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
     };
     if first {
         account_tests(context, &envelope, exchange, submitted).await;
+        if let Some(domain) = domain.as_deref().filter(|_| options.wants("records")) {
+            records::follow_arrivals(context, domain).await;
+        }
     }
     out
 }

@@ -119,6 +119,7 @@ pub async fn check(
                 "dns.walk/1",
                 "dns.authoritative/1",
                 "dns.again/1",
+                "dns.followed/1",
             ] {
                 recorder.not_reached(probe, None);
             }
@@ -184,6 +185,7 @@ fn terms(options: &Options, target: &Target, srv: bool, roots: Roots) -> Terms {
         user: options.user.clone().or_else(|| options.token.as_ref().map(|_| "token".to_owned())),
         send: options.send,
         mailbox: options.mailbox.is_some(),
+        dkim_selectors: options.dkim_selectors.clone(),
         areas: match options.areas.len() {
             all if all == AREAS.len() => Vec::new(),
             _ => options.areas.iter().map(|area| (*area).to_owned()).collect(),

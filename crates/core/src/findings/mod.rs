@@ -15,6 +15,7 @@ mod firewall;
 mod found;
 mod host;
 mod mailbox;
+pub(crate) mod records;
 mod relay;
 pub mod replies;
 mod reputation;
@@ -246,6 +247,7 @@ pub fn all() -> Vec<Rule> {
         tls::rules(),
         auth::rules(),
         client::rules(),
+        records::rules(),
         relay::rules(),
         envelope::rules(),
         delivery::rules(),

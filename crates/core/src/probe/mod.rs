@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod host;
 pub mod mailbox;
 pub mod message;
+pub mod records;
 pub mod session;
 pub mod submission;
 pub mod talk;

@@ -10,6 +10,7 @@ pub fn describe(observation: &Observation) -> String {
         dns::Records::PROBE
         | dns::Addresses::PROBE
         | dns::ReverseNames::PROBE
+        | dns::Followed::PROBE
         | dns::ListEntry::PROBE
         | walk::Authoritative::PROBE
         | walk::Unchecked::PROBE

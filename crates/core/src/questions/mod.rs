@@ -7,6 +7,7 @@ mod describe;
 pub mod dns;
 pub mod host;
 pub mod mailbox;
+pub mod policies;
 pub mod smtp;
 pub mod tcp;
 pub mod tls;

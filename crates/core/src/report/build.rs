@@ -1,6 +1,6 @@
 //! From case and diagnosis to the report.
 
-use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, Report, SCHEMA, State, Tool};
+use super::model::{Check, Claim, Exchanger, Finding, ObservationRecord, RecordLine, Report, SCHEMA, State, Tool};
 use super::servers::servers;
 use crate::case::Case;
 use crate::catalogue;
@@ -28,6 +28,7 @@ pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
         next_tests: diagnosis.next_tests.clone(),
         mx: exchangers(case),
         servers: servers(case),
+        records: records(case),
         observations: case.observations.iter().cloned().map(ObservationRecord).collect(),
     }
 }
@@ -69,6 +70,16 @@ fn finding(case: &Case, judged: &Judged) -> Finding {
         remedy: entry.map(|e| e.remedy(&finding.detail, known.as_deref())).unwrap_or_default(),
         sources: entry.map(|e| e.sources()).unwrap_or_default(),
     }
+}
+
+fn records(case: &Case) -> Vec<RecordLine> {
+    let line = |line: findings::records::overview::Line| RecordLine {
+        kind: line.kind.to_owned(),
+        name: line.name,
+        text: line.text,
+        notes: line.notes,
+    };
+    findings::records::overview::of(case).into_iter().map(line).collect()
 }
 
 fn check(check: &findings::Check) -> Check {

@@ -121,6 +121,19 @@ pub struct Exchanger {
     pub addresses: Vec<IpAddr>,
 }
 
+/// One record that the domain's mail lives by: SPF, a DKIM key, DMARC, TLS reporting, BIMI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordLine {
+    /// `SPF`, `DKIM`, `DMARC`, `TLS-RPT`, `BIMI`.
+    pub kind: String,
+    /// The name at which it stands.
+    pub name: String,
+    /// Its text, or what is there in place of it.
+    pub text: String,
+    /// What is to be known besides: lookups and includes of SPF, where a DMARC policy comes from.
+    pub notes: Vec<String>,
+}
+
 /// A server that took a connection, and what it showed of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Server {
@@ -183,6 +196,9 @@ pub struct Report {
     pub mx: Vec<Exchanger>,
     /// The servers that were met.
     pub servers: Vec<Server>,
+    /// The records that the domain's mail lives by.
+    #[serde(default)]
+    pub records: Vec<RecordLine>,
     /// What was seen.
     #[schemars(with = "Vec<Value>")]
     pub observations: Vec<ObservationRecord>,

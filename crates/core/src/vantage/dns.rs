@@ -328,6 +328,7 @@ fn wire_type(rtype: RecordType) -> WireType {
         RecordType::Tlsa => WireType::TLSA,
         RecordType::Ds => WireType::DS,
         RecordType::Dnskey => WireType::DNSKEY,
+        RecordType::Spf => WireType::Unknown(99),
     }
 }
 

@@ -4,6 +4,7 @@ mod account;
 mod delivery;
 mod dns;
 mod envelope;
+mod records;
 mod reputation;
 mod session;
 mod tls;
@@ -36,9 +37,18 @@ pub fn find(code: &str) -> Option<&'static Fault> {
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> {
-    [dns::FAULTS, session::FAULTS, tls::FAULTS, account::FAULTS, envelope::FAULTS, delivery::FAULTS, reputation::FAULTS]
-        .into_iter()
-        .flatten()
+    [
+        dns::FAULTS,
+        session::FAULTS,
+        tls::FAULTS,
+        account::FAULTS,
+        envelope::FAULTS,
+        delivery::FAULTS,
+        reputation::FAULTS,
+        records::FAULTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const fn fault(code: &'static str, apply: fn(&mut Setup) -> Result<(), LabError>) -> Fault {

@@ -112,6 +112,9 @@ pub(crate) struct Args {
     /// Time and ask blacklists for the addresses under test: some common ones, or those named.
     #[arg(long, value_name = "ZONE,…", value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = COMMON_LISTS)]
     pub(super) dnsbl: Vec<String>,
+    /// A selector whose DKIM key must be there; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(super) dkim_selector: Vec<String>,
     /// Spend one AUTH try with wrong credentials.
     #[arg(long)]
     pub(super) probe_auth: bool,

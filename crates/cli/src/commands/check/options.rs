@@ -69,6 +69,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         mta_config: args.mta_config.as_deref().map(settings_folder).transpose()?,
         control_mx: args.control_mx.clone(),
         dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
+        dkim_selectors: args.dkim_selector.iter().map(|s| selector(s)).collect::<Result<_, _>>()?,
         probe_auth: args.probe_auth,
         insecure_auth: args.insecure_auth,
         ports,
@@ -159,6 +160,20 @@ fn address(option: &str, text: &str) -> anyhow::Result<String> {
         Ok(Target::Address { address, .. }) => Ok(address),
         _ => bail!("{option} wants an address such as anna@example.org, and `{text}` is none"),
     }
+}
+
+/// A DKIM selector: one label or several of a name (RFC 6376 section 3.1).
+fn selector(text: &str) -> anyhow::Result<String> {
+    let label = |l: &str| {
+        !l.is_empty() && l.len() <= 63 && l.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    if text.len() > 128 || !text.split('.').all(label) {
+        bail!(
+            "--dkim-selector wants the name in `s=` of a signature, such as 2026a, and `{}` is none",
+            text.escape_debug()
+        );
+    }
+    Ok(text.to_owned())
 }
 
 fn plain(option: &str, text: String) -> anyhow::Result<String> {

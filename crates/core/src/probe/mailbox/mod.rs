@@ -287,6 +287,8 @@ fn arrived(context: &Context, message: &Sent, fetched: Fetched) -> Arrived {
                 | "return-path"
                 | "x-spam-status"
                 | "x-spam-flag"
+                | "received-spf"
+                | "dkim-signature"
                 | "authentication-results" => headers.push((name, value)),
                 _ => {}
             }

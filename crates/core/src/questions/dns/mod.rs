@@ -58,6 +58,17 @@ pub struct ListEntry {
     pub via: Via,
 }
 
+/// `dns.followed/1`: records of a name that a policy of the domain is looked for at, or leads to: SPF includes,
+/// DKIM selectors, DMARC up the tree. What such names hold is nobody's mail exchange, so nothing hangs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Which records.
+    #[serde(rename = "type")]
+    pub rtype: RecordType,
+    /// Which server was asked.
+    pub via: Via,
+}
+
 macro_rules! asks_the_dns {
     ($question:ident, $probe:literal, $on:ident, $link:expr) => {
         impl Question for $question {
@@ -108,5 +119,6 @@ asks_the_dns!(Addresses, "dns.host/1", Host, |observation, view, graph| {
     }
 });
 
+asks_the_dns!(Followed, "dns.followed/1", Domain, |_, _, _| {});
 asks_the_dns!(ReverseNames, "dns.ptr/1", Addr, |_, _, _| {});
 asks_the_dns!(ListEntry, "dns.dnsbl/1", Zone, |_, _, _| {});

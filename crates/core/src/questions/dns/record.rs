@@ -30,6 +30,8 @@ pub enum RecordType {
     Ds,
     /// Key of a zone (RFC 4034 section 2).
     Dnskey,
+    /// SPF's own type 99, which was given up (RFC 7208 section 3.1).
+    Spf,
 }
 
 impl RecordType {
@@ -47,6 +49,7 @@ impl RecordType {
             RecordType::Tlsa => "TLSA",
             RecordType::Ds => "DS",
             RecordType::Dnskey => "DNSKEY",
+            RecordType::Spf => "SPF",
         }
     }
 }

@@ -1,0 +1,263 @@
+//! What is asked of the records that a mail domain lives by: SPF with all it leads to, DKIM keys, DMARC up the
+//! tree, who takes its reports, TLS reporting, BIMI.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::{join, join_all, join5};
+use maildoctor_wire::received::Hop;
+use maildoctor_wire::records::bimi::is_bimi;
+use maildoctor_wire::records::dkim::is_key;
+use maildoctor_wire::records::dmarc::{self, Dmarc};
+use maildoctor_wire::records::spf::{self, Ask, Identity};
+use tokio::sync::OnceCell;
+
+use super::Context;
+use crate::questions::dns::{Dns, Followed, RecordType, Via};
+use crate::questions::mailbox::{Arrival, Arrived};
+use crate::questions::policies::{Views, holds, record_type, texts};
+use crate::questions::smtp::Path;
+use crate::subject::Domain;
+
+/// Selectors that many signers use: asked for sparingly, and their absence says nothing.
+pub const USUAL_SELECTORS: [&str; 8] = ["default", "dkim", "mail", "google", "selector1", "selector2", "s1", "k1"];
+
+/// The most selectors that are asked for besides.
+const MAX_SELECTORS: usize = 16;
+
+/// The most hosts whose leave for reports is asked for.
+const MAX_REPORTERS: usize = 8;
+
+/// The most messages whose way is followed.
+const MAX_CLIENTS: usize = 2;
+
+/// The rounds in which a policy is followed: one more than includes may nest.
+const MAX_ROUNDS: usize = 24;
+
+/// The questions of one whole look: hostile policies lead far.
+const MAX_QUESTIONS: usize = 300;
+
+type Cell = Arc<OnceCell<Dns>>;
+
+/// The questions of one look, each asked once.
+struct Book<'a> {
+    context: &'a Context,
+    asked: Mutex<HashMap<(Via, String, RecordType), Cell>>,
+}
+
+impl Book<'_> {
+    fn cell(&self, via: Via, name: &str, rtype: RecordType) -> Option<Cell> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (via, name.to_ascii_lowercase(), rtype);
+        if !asked.contains_key(&key) && asked.len() >= MAX_QUESTIONS {
+            return None;
+        }
+        Some(asked.entry(key).or_default().clone())
+    }
+
+    async fn ask(&self, via: Via, name: &str, rtype: RecordType) -> Option<Dns> {
+        let cell = self.cell(via, name, rtype)?;
+        let asked = cell.get_or_init(|| async {
+            let wire = self.context.lookup(&Followed { rtype, via }, &Domain::new(name), via, name, rtype).await;
+            Dns { wire }
+        });
+        Some(asked.await.clone())
+    }
+
+    fn known(&self, via: Via, name: &str, rtype: RecordType) -> Option<Dns> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(&(via, name.to_ascii_lowercase(), rtype)).and_then(|cell| cell.get().cloned())
+    }
+
+    /// The resolver out there that is asked where the one here has nothing.
+    fn elsewhere(&self) -> Option<Via> {
+        self.context.options.foreign_resolvers.first().map(|addr| Via::Foreign(*addr))
+    }
+
+    /// Asks the resolver here, and one out there where it does not show what is looked for.
+    async fn find(&self, name: &str, rtype: RecordType, fits: impl Fn(&Dns) -> bool) -> Vec<Dns> {
+        let mut out: Vec<Dns> = self.ask(Via::Own, name, rtype).await.into_iter().collect();
+        if let Some(via) = self.elsewhere().filter(|_| !out.iter().any(&fits)) {
+            out.extend(self.ask(via, name, rtype).await);
+        }
+        out
+    }
+
+    async fn texts(&self, name: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
+        let views = self.find(name, RecordType::Txt, |view| texts(view).iter().any(|text| fits(text))).await;
+        views.iter().flat_map(texts).filter(|text| fits(text)).collect()
+    }
+
+    fn answer(&self, ask: &Ask) -> Option<spf::Answer> {
+        let rtype = record_type(ask.rtype);
+        let own = self.known(Via::Own, &ask.name, rtype);
+        let other = self.elsewhere().and_then(|via| self.known(via, &ask.name, rtype));
+        let views =
+            Views { own: own.as_ref(), others: other.iter().collect(), others_expected: self.elsewhere().is_some() };
+        views.answer(ask.rtype)
+    }
+
+    async fn answer_all(&self, asks: Vec<Ask>) {
+        join_all(asks.iter().map(|ask| self.find(&ask.name, record_type(ask.rtype), |view| holds(view, ask.rtype))))
+            .await;
+    }
+}
+
+/// Asks for every record of a domain.
+pub async fn look(context: &Context, domain: &str) {
+    let book = Book { context, asked: Mutex::default() };
+    let guessed = join_all(USUAL_SELECTORS.iter().map(|guess| {
+        let (book, name) = (&book, selector(guess, domain));
+        async move { book.ask(Via::Own, &name, RecordType::Txt).await }
+    }));
+    let named = keys(&book, context.options.dkim_selectors.iter().map(|s| selector(s, domain)).collect());
+    let reports = async {
+        for name in [format!("_smtp._tls.{domain}"), format!("_mta-sts.{domain}")] {
+            book.texts(&name, |text| text.starts_with("v=TLSRPTv1") || text.starts_with("v=STSv1")).await;
+        }
+    };
+    join5(policy(&book, domain), guessed, named, reports, authorised(&book, domain)).await;
+}
+
+/// What the test messages that arrived name: the keys that signed them, and the client that handed them over.
+pub async fn follow_arrivals(context: &Context, domain: &str) {
+    let book = Book { context, asked: Mutex::default() };
+    let sender = context.options.user.as_deref().filter(|user| user.contains('@'));
+    let (mut signatures, mut clients) = (Vec::new(), Vec::new());
+    for (seen, wire) in context.recorder.so_far::<Arrival>() {
+        let (Arrived::Found { hops, headers, .. }, Ok(asked)) =
+            (wire.arrived, serde_json::from_value::<Arrival>(seen.asked))
+        else {
+            continue;
+        };
+        let own = signers(&headers).into_iter().filter(|(_, d)| Domain::new(d).as_str() == domain);
+        signatures.extend(own.map(|(s, _)| selector(&s, domain)));
+        let client = client_of(&hops).filter(|_| asked.path == Path::Submission);
+        clients.extend(client.map(|(ip, helo)| (ip, helo.to_owned())));
+    }
+    let senders =
+        join_all(clients.iter().take(MAX_CLIENTS).zip(sender.into_iter().cycle()).map(|((ip, helo), sender)| {
+            let book = &book;
+            async move {
+                let identity = Identity { ip: *ip, helo, mail_from: sender };
+                for _ in 0..MAX_QUESTIONS {
+                    match spf::evaluate(&identity, &|ask| book.answer(ask)) {
+                        Ok(_) => break,
+                        Err(ask) => book.answer_all(vec![ask]).await,
+                    }
+                }
+            }
+        }));
+    join(keys(&book, signatures), senders).await;
+}
+
+/// The client that handed a message over, as the first server behind that of submission wrote it down.
+pub fn client_of(hops: &[Hop]) -> Option<(IpAddr, &str)> {
+    let [.., second, first] = hops else { return None };
+    let (by, helo) = (first.by.as_deref()?, second.from.as_deref()?);
+    let ip = second.address?;
+    let elsewhere = second.by.as_deref().is_some_and(|next| !next.eq_ignore_ascii_case(by));
+    (elsewhere && !ip.is_loopback()).then_some((ip, helo))
+}
+
+/// Selector and domain of each DKIM signature among the headers of a message.
+pub fn signers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let of = |value: &str, wanted: &str| {
+        let plain: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+        plain.split(';').find_map(|part| part.strip_prefix(wanted).map(str::to_owned)).filter(|part| !part.is_empty())
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("dkim-signature"))
+        .filter_map(|(_, value)| Some((of(value, "s=")?, of(value, "d=")?)))
+        .collect()
+}
+
+/// The name of a key.
+pub fn selector(selector: &str, domain: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
+}
+
+/// Keys that somebody names, and which must be there.
+async fn keys(book: &Book<'_>, names: Vec<String>) {
+    join_all(names.iter().take(MAX_SELECTORS).map(|name| book.texts(name, is_key))).await;
+}
+
+/// SPF, and every record it leads to.
+async fn policy(book: &Book<'_>, domain: &str) {
+    let obsolete = async { book.ask(Via::Own, domain, RecordType::Spf).await };
+    let walk = async {
+        for _ in 0..MAX_ROUNDS {
+            match spf::tree(domain, &|ask| book.answer(ask)) {
+                Ok(_) => break,
+                Err(asks) => book.answer_all(asks).await,
+            }
+        }
+    };
+    join(obsolete, walk).await;
+}
+
+/// DMARC up the tree, who takes its reports, and BIMI, which rests on it.
+async fn authorised(book: &Book<'_>, domain: &str) {
+    let names = dmarc::walk(domain);
+    let found = join_all(names.iter().map(|name| {
+        let at = format!("_dmarc.{name}");
+        async move { (name.clone(), book.texts(&at, dmarc::is_dmarc).await) }
+    }))
+    .await;
+    let records: Vec<(String, Dmarc)> =
+        found.into_iter().filter_map(|(name, texts)| Some((name, Dmarc::parse(texts.first()?)))).collect();
+    let organisation = dmarc::organisational(domain, &records);
+    let reporters = async {
+        let Some((at, record)) = records.first() else { return };
+        let hosts = record.rua.iter().chain(&record.ruf).filter_map(|uri| dmarc::report_host(uri));
+        let mut names: Vec<String> = hosts
+            .filter(|host| !dmarc::belongs(host, organisation))
+            .map(|host| format!("{at}._report._dmarc.{host}"))
+            .collect();
+        names.sort();
+        names.dedup();
+        join_all(names.iter().take(MAX_REPORTERS).map(|name| book.texts(name, dmarc::is_dmarc))).await;
+    };
+    let indicators = async {
+        if book.texts(&format!("default._bimi.{domain}"), is_bimi).await.is_empty() && organisation != domain {
+            book.texts(&format!("default._bimi.{organisation}"), is_bimi).await;
+        }
+    };
+    join(reporters, indicators).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maildoctor_wire::received::parse;
+
+    #[test]
+    fn a_signature_names_its_key() {
+        let header = |value: &str| ("DKIM-Signature".to_owned(), value.to_owned());
+        let headers = [
+            header("v=1; a=rsa-sha256; c=relaxed/relaxed;  d=example.org; s=2026a; h=from:to; bh=x; b=y"),
+            header("v=1; d=example.org"),
+            ("Subject".to_owned(), "s=x; d=example.org".to_owned()),
+        ];
+        assert_eq!(signers(&headers), [("2026a".to_owned(), "example.org".to_owned())]);
+    }
+
+    #[test]
+    fn the_client_is_whom_the_next_server_saw() {
+        let hops = |lines: &[&str]| -> Vec<Hop> { lines.iter().map(|line| parse(line)).collect() };
+        let way = hops(&[
+            "from out.example.org (out.example.org [192.0.2.25]) by mx.example.net with ESMTPS id 2; Tue, 24 Nov 2026 13:00:06 +0000",
+            "from [198.51.100.9] (client [198.51.100.9]) by out.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
+        ]);
+        assert_eq!(client_of(&way), Some(("192.0.2.25".parse().unwrap(), "out.example.org")));
+        // Delivered on the very server that took it: nobody sent it anywhere.
+        assert_eq!(client_of(&way[1..]), None);
+        let local = hops(&[
+            "from mail.example.org ([127.0.0.1]) by mail.example.org with LMTP id 2; Tue, 24 Nov 2026 13:00:06 +0000",
+            "from client (client [198.51.100.9]) by mail.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
+        ]);
+        assert_eq!(client_of(&local), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Faults of the records that a mail domain lives by.
+
+use hickory_proto::rr::RecordType;
+
+use super::{Fault, fault};
+use crate::dns::{View, data};
+use crate::{DOMAIN, Setup};
+
+/// A 1024-bit RSA key, whose private half nobody kept.
+const SHORT_KEY: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQClx7R1Al7qAmVUDjGDaoeLbL3XaJEKqYpw+jn6sTK9vo90yntX35Q+Sd/+/IfiW4osbAGe5405N9K6VxtU5k3yoqg9VOrKe3LqN+EjVERTh+5AmKtuD8syQGOzFE8R8Lsh2zn0M8ax1c48ZlLvaDeS4wClxgv5dMRsMK86ZKo8VwIDAQAB";
+
+pub(super) const FAULTS: &[Fault] = &[
+    fault("spf-missing", |s| {
+        without(s, DOMAIN);
+        Ok(())
+    }),
+    fault("spf-multiple", |s| {
+        s.zones.add(DOMAIN, data::txt("v=spf1 include:_spf.visitor.example -all"));
+        s.zones.add("_spf.visitor.example", data::txt("v=spf1 ip4:192.0.2.0/24 -all"));
+        Ok(())
+    }),
+    fault("spf-syntax", |s| {
+        instead(s, DOMAIN, "v=spf1 mx ip4:192.0.2.256 -all");
+        Ok(())
+    }),
+    fault("spf-too-many-lookups", |s| {
+        let includes: Vec<String> = (1..=6).map(|n| format!("include:spf{n}.visitor.example")).collect();
+        instead(s, DOMAIN, &format!("v=spf1 mx {} -all", includes.join(" ")));
+        for n in 1..=6 {
+            s.zones.add(&format!("spf{n}.visitor.example"), data::txt("v=spf1 a:client.visitor.example -all"));
+        }
+        Ok(())
+    }),
+    fault("spf-pass-all", |s| {
+        instead(s, DOMAIN, "v=spf1 mx +all");
+        Ok(())
+    }),
+    fault("spf-ptr-or-deprecated", |s| {
+        instead(s, DOMAIN, "v=spf1 mx ptr -all");
+        Ok(())
+    }),
+    fault("dkim-missing", |s| {
+        s.arguments.extend(["--dkim-selector", "gone"].map(str::to_owned));
+        Ok(())
+    }),
+    fault("dkim-key-broken", |s| {
+        s.arguments.extend(["--dkim-selector", "default"].map(str::to_owned));
+        instead(s, &format!("default._domainkey.{DOMAIN}"), "v=DKIM1; k=rsa; p=");
+        Ok(())
+    }),
+    fault("dkim-key-weak", |s| {
+        s.arguments.extend(["--dkim-selector", "default"].map(str::to_owned));
+        instead(s, &format!("default._domainkey.{DOMAIN}"), &format!("v=DKIM1; k=rsa; p={SHORT_KEY}"));
+        Ok(())
+    }),
+    fault("dmarc-missing", |s| {
+        without(s, &format!("_dmarc.{DOMAIN}"));
+        Ok(())
+    }),
+    fault("dmarc-syntax", |s| {
+        instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=block; rua=mailto:dmarc@lab.example");
+        Ok(())
+    }),
+    fault("dmarc-policy-none", |s| {
+        instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=none; rua=mailto:dmarc@lab.example");
+        Ok(())
+    }),
+    fault("dmarc-report-unauthorised", |s| {
+        instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=reject; rua=mailto:dmarc@visitor.example");
+        Ok(())
+    }),
+    fault("tlsrpt-missing", |s| {
+        without(s, &format!("_smtp._tls.{DOMAIN}"));
+        s.zones.add(&format!("_mta-sts.{DOMAIN}"), data::txt("v=STSv1; id=20261124T000000;"));
+        Ok(())
+    }),
+    fault("tlsrpt-syntax", |s| {
+        instead(s, &format!("_smtp._tls.{DOMAIN}"), "v=TLSRPTv1; rua=tls-reports@lab.example");
+        Ok(())
+    }),
+    fault("bimi-broken", |s| {
+        s.zones.add(&format!("default._bimi.{DOMAIN}"), data::txt("v=BIMI1; l=http://www.lab.example/logo.svg"));
+        Ok(())
+    }),
+];
+
+/// Takes the TXT records of a name away.
+fn without(setup: &mut Setup, name: &str) {
+    for view in [View::Here, View::Outside] {
+        setup.zones.remove(view, name, RecordType::TXT);
+    }
+}
+
+/// Puts one TXT record in place of those of a name.
+fn instead(setup: &mut Setup, name: &str, text: &str) {
+    without(setup, name);
+    setup.zones.add(name, data::txt(text));
+}
