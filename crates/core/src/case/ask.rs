@@ -121,7 +121,7 @@ pub enum Why {
 pub struct Skip {
     /// Why, as a sentence part: "no message is sent without --send".
     pub because: String,
-    /// What to add to the command line, such as `--send`; empty where no option would help.
+    /// What to add to the command line, such as `--send`; `sudo` stands before it; empty where no option would help.
     pub option: String,
 }
 

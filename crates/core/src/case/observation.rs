@@ -83,6 +83,24 @@ impl Span {
     }
 }
 
+impl Span {
+    /// How much of it other stretches cover together, in milliseconds: their union, never their sum.
+    pub fn covered_by(self, others: impl Iterator<Item = Span>) -> u64 {
+        let mut spans: Vec<Span> = others.filter_map(|span| span.within(self)).collect();
+        spans.sort();
+        let mut covered = 0;
+        let mut reached = self.from_ms;
+        for span in spans {
+            let from = span.from_ms.max(reached);
+            if span.to_ms > from {
+                covered += span.to_ms - from;
+                reached = span.to_ms;
+            }
+        }
+        covered
+    }
+}
+
 /// A duration in whole milliseconds, as reports and cases carry it.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -138,23 +138,10 @@ fn reaches(case: &Case, cause: &Finding, observation: &Observation) -> bool {
 
 /// How much of a wait the shares cover together, in milliseconds: their union, never their sum.
 fn union_ms(wait: Span, shares: impl Iterator<Item = Share>) -> u64 {
-    let mut spans: Vec<Span> = shares
-        .filter_map(|share| match share {
-            Share::Whole => Some(wait),
-            Share::Of(span) => span.within(wait),
-        })
-        .collect();
-    spans.sort();
-    let mut covered = 0;
-    let mut reached = wait.from_ms;
-    for span in spans {
-        let from = span.from_ms.max(reached);
-        if span.to_ms > from {
-            covered += span.to_ms - from;
-            reached = span.to_ms;
-        }
-    }
-    covered
+    wait.covered_by(shares.map(|share| match share {
+        Share::Whole => wait,
+        Share::Of(span) => span,
+    }))
 }
 
 #[cfg(test)]

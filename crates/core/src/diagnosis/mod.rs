@@ -164,14 +164,11 @@ fn judge(findings: Vec<Finding>, explained: &[links::Explained]) -> Vec<Judged> 
         .collect()
 }
 
+/// As sure as the weakest of what proves it, and as the best of what it explains: each claim stands for itself.
 fn confidence(finding: &Finding) -> Confidence {
-    finding
-        .evidence
-        .values()
-        .copied()
-        .chain(finding.claims.iter().map(|claim| claim.basis))
-        .min()
-        .map_or(Confidence::Possible, Confidence::from)
+    let proof = finding.evidence.values().copied().min();
+    let claims = finding.claims.iter().map(|claim| claim.basis).max();
+    [proof, claims].into_iter().flatten().min().map_or(Confidence::Possible, Confidence::from)
 }
 
 /// The worst of a finding and of what it alone explains, down the chain; a cause that excuses its

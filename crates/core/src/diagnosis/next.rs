@@ -50,7 +50,7 @@ fn worth_asking(code: &str) -> bool {
     catalogue::entry(code).is_some_and(|entry| entry.severity > Severity::Advice)
 }
 
-/// The command of this run with something added.
+/// The command of this run with something added; `sudo` stands before it.
 fn command(case: &Case, add: &str) -> String {
     let mut words = vec!["maildoctor".to_owned()];
     if case.terms.arguments.is_empty() {
@@ -58,6 +58,10 @@ fn command(case: &Case, add: &str) -> String {
     } else {
         words.extend(case.terms.arguments.iter().map(|word| shell_word(word)));
     }
-    words.push(add.to_owned());
+    match add {
+        // A right that is missing, and no option.
+        "sudo" => words.insert(0, add.to_owned()),
+        _ => words.push(add.to_owned()),
+    }
     words.join(" ")
 }

@@ -204,8 +204,17 @@ impl Finding {
         self
     }
 
-    /// Takes in another finding of the same code and key.
-    pub(crate) fn merge(&mut self, other: Finding) {
+    /// Takes in another finding of the same code and key. What was only inferred adds to what is sure the places it
+    /// concerns and what else it would explain, and takes nothing from how sure that is.
+    pub(crate) fn merge(&mut self, mut other: Finding) {
+        if self.suspected && !other.suspected {
+            std::mem::swap(self, &mut other);
+        }
+        let inferred = other.suspected && !self.suspected;
+        if inferred {
+            other.evidence.clear();
+            other.claims.retain(|claim| self.claims.iter().all(|own| own.on != claim.on));
+        }
         for subject in other.subjects {
             self.also(subject);
         }

@@ -1,5 +1,6 @@
 //! The greeting: when it comes, and what it says.
 
+mod captured;
 mod says;
 pub(super) mod waits;
 
@@ -7,5 +8,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [says::RULES, waits::RULES].concat()
+    [says::RULES, waits::RULES, captured::RULES].concat()
 }

@@ -1,0 +1,147 @@
+//! Servers that wait, seen from their own host: the very lookup is named, and proven.
+
+use std::{process::Command, thread, time::Duration};
+
+use maildoctor_ward::{
+    DnsManner, MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan, THIRD_PARTY,
+    WardError, dns_responder, output_of, trial,
+};
+
+/// Twelve lists, of which those named are served by somebody else, as the trial has it; the rest answer at once.
+fn twelve_lists(plan: &mut Plan, silent: &[usize]) {
+    let asked: Vec<String> = (1..=12)
+        .map(|n| format!("reject_rbl_client bl{n}.example"))
+        .collect();
+    plan.postfix
+        .set("smtpd_delay_reject", "no")
+        .set("smtpd_client_restrictions", &asked.join(" "));
+    for n in 1..=12 {
+        if silent.contains(&n) {
+            plan.zones.example.add(format!("bl{n} NS ns1.list"));
+        } else {
+            plan.zones
+                .example
+                .add(format!("2.0.0.127.bl{n} A 127.0.0.2"));
+        }
+    }
+}
+
+/// The resolver library of the servers gives up after 2 s.
+fn impatient_resolver() -> Result<(), WardError> {
+    output_of(Command::new("sed").args(["-i", "s/timeout:5/timeout:1/", "/etc/resolv.conf"]))
+        .map(drop)
+}
+
+/// Keeps a client from another address coming, as long as the trial runs.
+fn clients_from(address: &'static str) {
+    thread::spawn(move || {
+        loop {
+            // What answers does not matter: the server is to meet a stranger.
+            let _ = output_of(Command::new("swaks").args([
+                "--server",
+                MX_ADDRESS,
+                "--local-interface",
+                address,
+                "--quit-after",
+                "CONNECT",
+            ]));
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+}
+
+/// Whether a root cause with `code` names each of `zones`, proven.
+fn proves(
+    system: &MailSystem,
+    arguments: &[&str],
+    code: &str,
+    zones: &[&str],
+) -> Result<(), WardError> {
+    let report = system.check(arguments)?;
+    report.names("degraded", code)?;
+    let roots = report
+        .json()
+        .get("diagnosis")
+        .and_then(|d| d.as_array())
+        .cloned()
+        .unwrap_or_default();
+    let proven = |zone: &&&str| {
+        roots.iter().any(|root| {
+            root["code"] == code
+                && root["confidence"] == "proven"
+                && root.pointer("/detail/zone").and_then(|z| z.as_str()) == Some(**zone)
+        })
+    };
+    let named = zones.iter().filter(|zone| proven(zone)).count();
+    let others = roots
+        .iter()
+        .filter(|root| {
+            root["code"]
+                .as_str()
+                .is_some_and(|c| ["dnsbl-timeout", "dnsbl-slow"].contains(&c))
+        })
+        .count();
+    if named == zones.len() && others == zones.len() {
+        Ok(())
+    } else {
+        Err(WardError::Wrong(format!(
+            "{zones:?} must be proven and nothing else: {roots:#?}"
+        )))
+    }
+}
+
+trial! {
+    one_dead_list_among_twelve {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        impatient_resolver()?;
+        let system = Plan::healthy_but(|plan| twelve_lists(plan, &[7]))?;
+        proves(&system, &["clinic.example", "--on-host"], "dnsbl-timeout", &["bl7.example"])
+    }
+
+    two_dead_lists_among_twelve {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        impatient_resolver()?;
+        let system = Plan::healthy_but(|plan| twelve_lists(plan, &[3, 11]))?;
+        proves(&system, &["clinic.example", "--on-host"], "dnsbl-timeout", &["bl3.example", "bl11.example"])
+    }
+
+    a_list_that_answers_late {
+        dns_responder(THIRD_PARTY, DnsManner::Slow(Duration::from_millis(3500)))?;
+        let system = Plan::healthy_but(|plan| twelve_lists(plan, &[5]))?;
+        proves(&system, &["clinic.example", "--on-host"], "dnsbl-slow", &["bl5.example"])
+    }
+
+    the_reverse_name_that_is_waited_for {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        impatient_resolver()?;
+        let system = Plan::healthy_but(|plan| {
+            plan.zones.reverse.remove("99 PTR").add("99 NS ns1.list.example.");
+        })?;
+        let report = system.check(&["clinic.example", "--on-host"])?;
+        report.names("degraded", "ptr-slow")?;
+        let first = report.json()["diagnosis"][0]["confidence"].as_str().unwrap_or_default().to_owned();
+        if first == "proven" { Ok(()) } else { Err(WardError::Wrong(format!("it is proven and not {first}"))) }
+    }
+
+    a_dead_list_named_by_real_clients_alone {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        impatient_resolver()?;
+        let system = Plan::healthy_but(|plan| {
+            twelve_lists(plan, &[7]);
+            // The program itself is let through at once.
+            plan.postfix.set("mynetworks", "127.0.0.0/8 198.18.25.99");
+            let lists = (1..=12).map(|n| format!("reject_rbl_client bl{n}.example")).collect::<Vec<_>>().join(" ");
+            plan.postfix.set("smtpd_client_restrictions", &format!("permit_mynetworks {lists}"));
+        })?;
+        clients_from(OUTSIDE_ADDRESS);
+        clients_from(OTHER_ADDRESS);
+        proves(&system, &["clinic.example", "--on-host", "--listen", "8s"], "dnsbl-timeout", &["bl7.example"])
+    }
+
+    a_healthy_server_seen_from_its_host {
+        let system = Plan::healthy_but(|plan| twelve_lists(plan, &[]))?;
+        let report = system.check(&["clinic.example", "--on-host"])?;
+        report.has_check("dnsbl-timeout", "clear")?;
+        report.judges("healthy")
+    }
+}
