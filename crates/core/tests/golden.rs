@@ -1,7 +1,13 @@
 //! Cases as older programs saved them: never edited, and diagnosed as they were. `NAME.1.json` is a case of
 //! schema version 1, `NAME.txt` the text report that a person reads today.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,6 +26,18 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
+/// The text without the numbers of checks: every new rule would change them, and no reader minds.
+fn uncounted(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    for place in 1..words.len() {
+        let number = words[place - 1].trim_start_matches('(');
+        if words[place].starts_with("checks") && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+            words[place - 1] = words[place - 1].replace(number, "N");
+        }
+    }
+    words.join(" ")
+}
+
 #[test]
 fn old_cases_are_read_and_diagnosed_as_they_were() {
     let mut seen = 0;
@@ -33,7 +51,7 @@ fn old_cases_are_read_and_diagnosed_as_they_were() {
         let first = diagnosis.roots().next().map(|f| f.finding.code);
         assert_eq!(first, Some(root), "{name}");
         assert!(diagnosis.findings.iter().any(|f| f.finding.code == code), "{name}");
-        let now = text::render(&report(&case, &diagnosis), text::Style::PLAIN);
+        let now = uncounted(&text::render(&report(&case, &diagnosis), text::Style::PLAIN));
         let golden = path.with_file_name(format!("{code}.txt"));
         if std::env::var_os(UPDATE).is_some() {
             fs::write(&golden, &now).unwrap();
