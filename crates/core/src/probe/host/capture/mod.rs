@@ -149,9 +149,20 @@ impl Capture {
             }
         }
         let book = std::mem::take(&mut *self.shared.book());
-        let whole = !lost && !book.ledger.full && !book.connections.full;
-        Caught { packets: book.packets, dropped, whole, ledger: book.ledger, connections: book.connections }
+        book.caught(dropped, lost)
     }
+}
+
+/// What a capture would have seen in these packets, each from its IP header on and with its true length, one
+/// after the other. Nothing is opened: for packets that were kept, and for those that a fuzzer makes.
+pub fn replay<'p>(watched: Watched, packets: impl IntoIterator<Item = (&'p [u8], usize)>) -> Caught {
+    let shared = Shared { watched, start: Instant::now(), stop: AtomicBool::new(true), book: Mutex::default() };
+    for (octets, length) in packets {
+        let held = octets.len();
+        shared.take(octets, Arrived { held, length, age: Duration::ZERO, outgoing: false, doubled: false });
+    }
+    let book = std::mem::take(&mut *shared.book());
+    book.caught(0, false)
 }
 
 impl Drop for Capture {
@@ -216,6 +227,12 @@ impl Shared {
 }
 
 impl Book {
+    /// Closes the book: so many packets the kernel had no room for, and perhaps a reader was lost.
+    fn caught(self, dropped: u64, lost: bool) -> Caught {
+        let whole = !lost && !self.ledger.full && !self.connections.full;
+        Caught { packets: self.packets, dropped, whole, ledger: self.ledger, connections: self.connections }
+    }
+
     fn dns_segment(&mut self, ends: (SocketAddr, SocketAddr), segment: &Segment<'_>, at: Duration) {
         if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&ends) {
             self.ledger.full = true;
