@@ -161,6 +161,7 @@ impl Setup {
             catch_all: false,
             tells: false,
             keeps_plaintext: false,
+            bare_line_feeds_end: false,
             looks_up: false,
             rules: Vec::new(),
             loses: false,

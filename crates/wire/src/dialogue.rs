@@ -132,6 +132,8 @@ pub enum Command<'a> {
     Data,
     /// A message; the dots are stuffed and the end is added here.
     Content(&'a [u8]),
+    /// A message whose octets are sent as they are, its end included: to see how a server reads ends.
+    RawContent(&'a [u8]),
     /// RSET.
     Rset,
     /// VRFY with a mailbox.
@@ -338,6 +340,9 @@ fn written(command: &Command<'_>) -> Result<(Phase, Option<String>, Vec<u8>), Re
         Command::Data => line(Phase::Data, "DATA".to_owned()),
         Command::Content(message) => {
             Ok((Phase::Content, Some(format!("({} octets)", message.len())), stuffed(message)))
+        }
+        Command::RawContent(octets) => {
+            Ok((Phase::Content, Some(format!("({} octets)", octets.len())), octets.to_vec()))
         }
         Command::Rset => line(Phase::Rset, "RSET".to_owned()),
         Command::Vrfy(mailbox) => line(Phase::Vrfy, format!("VRFY {mailbox}")),

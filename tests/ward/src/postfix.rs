@@ -95,6 +95,7 @@ impl Postfix {
             ("smtpd_tls_chain_files", "/etc/postfix/chain.pem"),
             ("smtpd_tls_security_level", "may"),
             ("smtpd_tls_auth_only", "yes"),
+            ("smtpd_forbid_bare_newline", "normalize"),
             ("smtpd_sasl_type", "dovecot"),
             ("smtpd_sasl_path", "private/auth"),
             (

@@ -55,4 +55,17 @@ trial! {
         system.fill_mailbox(20_000)?;
         send(&system)?.names("broken", "accepted-not-delivered")
     }
+
+    bare_line_feeds_end_a_message {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_forbid_bare_newline", "no"); })?;
+        send(&system)?.names("at-risk", "smtp-smuggling")
+    }
+
+    bare_line_feeds_are_refused_and_the_message_comes_without_them {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_forbid_bare_newline", "reject"); })?;
+        let report = send(&system)?;
+        report.judges("healthy")?;
+        report.has_check("smtp-smuggling", "clear")?;
+        report.has_check("accepted-not-delivered", "clear")
+    }
 }

@@ -31,16 +31,17 @@ pub(super) async fn account_tests(
     exchange.sort_by_key(|v| (!v.took_target, v.preference));
     let by_mx = async {
         let best = exchange.first().filter(|v| v.took_target && options.send)?;
+        let sender = options.mail_from.as_deref().unwrap_or_default();
+        let recipient = recipient.as_deref()?;
         let mut session = session::later_visit(context, &best.way, true).await?;
-        let sent = message::send(
-            context,
-            &best.way,
-            &mut session,
-            Path::Mx,
-            options.mail_from.as_deref().unwrap_or_default(),
-            recipient.as_deref()?,
-        )
-        .await;
+        // Only into a mailbox that is the user's own is anything sent that a server may read in two ways.
+        if options.mailbox.is_some() && options.wants("ehlo") {
+            match message::send_with_ambiguous_ends(context, &best.way, session, sender, recipient).await {
+                Ok(sent) => return sent,
+                Err(message::Refused) => session = session::later_visit(context, &best.way, true).await?,
+            }
+        }
+        let sent = message::send(context, &best.way, &mut session, Path::Mx, sender, recipient).await;
         session.talk.quit().await;
         sent
     };

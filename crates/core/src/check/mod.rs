@@ -109,6 +109,7 @@ pub async fn check(
                 "smtp.rcpt/1",
                 "smtp.auth/1",
                 "smtp.message/1",
+                "smtp.line-ends/1",
                 "mailbox.arrival/1",
                 "mailbox.login/1",
                 "tcp.connect/1",
@@ -210,11 +211,18 @@ fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
     if !options.send {
         recorder.skip("smtp.message/1", None, "no message is sent without --send", "--send");
         recorder.skip("mailbox.arrival/1", None, "no message is sent without --send", "--send");
+        recorder.skip("smtp.line-ends/1", None, "no message is sent without --send", "--send");
     } else if options.mailbox.is_none() {
         recorder.skip(
             "mailbox.arrival/1",
             None,
             "no mailbox was named in which the message should turn up",
+            "--mailbox imaps://HOST",
+        );
+        recorder.skip(
+            "smtp.line-ends/1",
+            None,
+            "bare line feeds are sent only into a mailbox of one's own",
             "--mailbox imaps://HOST",
         );
     }

@@ -1,12 +1,16 @@
 //! Test messages: marked, sent at most once a path, and only where `--send` allows it.
 
+use std::time::Duration;
+
 use maildoctor_wire::dialogue::{Command, Phase};
 use maildoctor_wire::queue_id::queue_id;
-use maildoctor_wire::reply::Reply;
+use maildoctor_wire::reply::{Reply, ReplyParser};
 
 use super::Context;
 use super::session::{Session, Way};
+use super::talk::Talk;
 use crate::chance;
+use crate::questions::line_ends::{LineEnds, LineEndsWire};
 use crate::questions::smtp::{Message, MessageWire, Path};
 use crate::subject::Service;
 
@@ -16,6 +20,17 @@ pub const MARK_HEADER: &str = "X-Maildoctor-Mark";
 /// The body of every test message; what arrives is held against it.
 pub const BODY: &str = "This is a test message of maildoctor.\r\n\
 It was sent to see whether mail arrives, and may be deleted.\r\n";
+
+/// What stands before the ambiguous ends, for whoever reads the message.
+const ENDS_INTRO: &str = "The rest shows whether the server takes bare line feeds for the end of a message.\r\n";
+
+/// Three lone dots that end no message (RFC 5321 section 4.1.1.4), each between other line ends. A server that
+/// stops at one of them takes the lines behind it for commands: they ask for nothing, and four at most are
+/// no commands at all.
+const AMBIGUOUS_ENDS: &str = "NOOP\n.\nNOOP\n.\r\nNOOP\r\n.\nNOOP\r\n";
+
+/// How long the replies after the content are listened to.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// A message that a server took.
 #[derive(Debug, Clone)]
@@ -27,7 +42,7 @@ pub struct Sent {
     /// The queue id it was given.
     pub queue_id: Option<String>,
     /// When the server took it, since the start of the run.
-    pub at: std::time::Duration,
+    pub at: Duration,
 }
 
 /// Sends one message in a session, and writes down how far it came.
@@ -43,13 +58,81 @@ pub async fn send(
     let _step = context.recorder.step(format!("test message to {} by {}", recipient, way.service));
     let at = context.recorder.now();
     let text = text(sender, recipient, &mark);
-    let commands = [Command::Mail(sender), Command::Rcpt(recipient), Command::Data, Command::Content(text.as_bytes())];
-    let mut wire = MessageWire { mark: mark.clone(), exchanges: Vec::new(), queue_id: None };
-    for command in &commands {
-        let Ok(exchange) = session
-            .talk
-            .say(command, context.limit().max(context.left().min(std::time::Duration::from_secs(60))))
-            .await
+    let wire = transmit(context, session, &mark, sender, recipient, &Command::Content(text.as_bytes())).await;
+    note(context, way, path, at, wire)
+}
+
+/// Sends the message by the exchanger's path with three ambiguous ends in its body: a sound server delivers
+/// one message, or refuses it. `Err` where it was refused, so that it may be sent again without them.
+///
+/// # Errors
+/// The server refused the message: nothing was taken.
+pub async fn send_with_ambiguous_ends(
+    context: &Context,
+    way: &Way,
+    mut session: Session,
+    sender: &str,
+    recipient: &str,
+) -> Result<Option<Sent>, Refused> {
+    let mark = new_mark();
+    let _step = context.recorder.step(format!("test message to {} by {}", recipient, way.service));
+    let at = context.recorder.now();
+    let octets = format!("{}{ENDS_INTRO}{AMBIGUOUS_ENDS}.\r\n", text(sender, recipient, &mark));
+    let command = Command::RawContent(octets.as_bytes());
+    let wire = transmit(context, &mut session, &mark, sender, recipient, &command).await;
+    let content = wire.last().filter(|e| e.phase == Phase::Content).cloned();
+    let refused = content.as_ref().is_some_and(|e| e.whole().is_some_and(|r| !r.is_positive()));
+    if let Some(content) = content {
+        let ends = LineEndsWire { content, after: afterwards(context, session.talk).await };
+        context.record(&LineEnds, &Service(way.service), (at, context.recorder.now() - at), &ends);
+    } else {
+        session.talk.quit().await;
+    }
+    if refused { Err(Refused) } else { Ok(note(context, way, Path::Mx, at, wire)) }
+}
+
+/// The server answered the content with a refusal.
+#[derive(Debug)]
+pub struct Refused;
+
+/// Says QUIT, and gives every reply up to the one to it.
+async fn afterwards(context: &Context, mut talk: Talk) -> Vec<Reply> {
+    let limit = context.limit().min(AFTERWARDS);
+    let Ok(first) = talk.say(&Command::Quit, limit).await else { return Vec::new() };
+    let Some(first) = first.whole().cloned() else { return Vec::new() };
+    if first.code == 221 {
+        return vec![first];
+    }
+    // Something was answered that is not the QUIT: more may follow, and the last of it is.
+    let mut octets = talk.dialogue().early().to_vec();
+    let goodbye = |octets: &[u8]| octets.windows(4).any(|w| w == b"221 ");
+    if !goodbye(&octets) {
+        octets.extend(talk.read_raw(limit, goodbye).await);
+    }
+    let mut parser = ReplyParser::default();
+    let mut next = parser.feed(&octets, Duration::ZERO);
+    let rest = std::iter::from_fn(|| {
+        let reply = next.take()?.reply;
+        next = parser.feed(b"", Duration::ZERO);
+        Some(reply)
+    });
+    std::iter::once(first).chain(rest).collect()
+}
+
+/// MAIL, RCPT, DATA and the content, as far as the server goes along.
+async fn transmit(
+    context: &Context,
+    session: &mut Session,
+    mark: &str,
+    sender: &str,
+    recipient: &str,
+    content: &Command<'_>,
+) -> MessageWire {
+    let commands = [&Command::Mail(sender), &Command::Rcpt(recipient), &Command::Data, content];
+    let mut wire = MessageWire { mark: mark.to_owned(), exchanges: Vec::new(), queue_id: None };
+    for command in commands {
+        let Ok(exchange) =
+            session.talk.say(command, context.limit().max(context.left().min(Duration::from_secs(60)))).await
         else {
             break;
         };
@@ -62,9 +145,22 @@ pub async fn send(
             break;
         }
     }
-    let taken = wire.accepted();
+    wire
+}
+
+/// Writes a message down, and gives it back where the server took it.
+fn note(context: &Context, way: &Way, path: Path, at: Duration, wire: MessageWire) -> Option<Sent> {
     context.record(&Message { path }, &Service(way.service), (at, context.recorder.now() - at), &wire);
-    taken.then(|| Sent { path, mark, queue_id: wire.queue_id.clone(), at: context.recorder.now() })
+    wire.accepted().then(|| Sent { path, mark: wire.mark, queue_id: wire.queue_id, at: context.recorder.now() })
+}
+
+/// Whether a body that arrived is the one that was sent. Of the ambiguous ends any part may be missing: a server
+/// that stops early, or one that tidies line ends, leaves less of them.
+pub fn body_is_kept(body: &str) -> bool {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let body = words(body);
+    let (start, ends) = body.split_once(&words(ENDS_INTRO)).unwrap_or((&body, ""));
+    start.trim() == words(BODY) && ends.split_whitespace().all(|word| matches!(word, "NOOP" | "." | ".."))
 }
 
 /// A mark that nobody can guess and no other run has.
@@ -95,5 +191,16 @@ mod tests {
         }
         assert!(message.split("\r\n").all(|line| line.len() < 998 && !line.contains('\n')));
         assert_ne!(new_mark(), new_mark());
+    }
+
+    #[test]
+    fn a_body_is_known_again_however_its_ends_were_read() {
+        for rest in ["", "\r\nNOOP", AMBIGUOUS_ENDS, "NOOP\r\nNOOP\r\n.\r\nNOOP\r\n"] {
+            assert!(body_is_kept(&format!("{BODY}{ENDS_INTRO}{rest}")), "{rest:?}");
+        }
+        assert!(body_is_kept(BODY));
+        assert!(!body_is_kept(&format!("{BODY}Scanned by a gateway.")));
+        assert!(!body_is_kept(&format!("{BODY}{ENDS_INTRO}{AMBIGUOUS_ENDS}Scanned by a gateway.")));
+        assert!(!body_is_kept("This message was removed."));
     }
 }

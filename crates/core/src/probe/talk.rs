@@ -39,6 +39,11 @@ impl Talk {
     pub async fn hear(&mut self, limit: Duration) -> Option<Exchange> {
         let until = tokio::time::Instant::now() + limit;
         let mut buffer = [0_u8; 4096];
+        // What came behind the last reply is read first: the peer may have hung up after it.
+        let held = self.dialogue.hear(b"", self.since.elapsed()).into_iter().next();
+        if held.is_some() {
+            return held;
+        }
         loop {
             let read = tokio::time::timeout_at(until, self.connection.stream.read(&mut buffer)).await.ok()?;
             let now = self.since.elapsed();

@@ -1,7 +1,7 @@
 //! An observation in one line, for people: what was asked, and what was seen.
 
 use super::dns::walk;
-use super::{dns, mailbox, smtp, tcp, tls};
+use super::{dns, line_ends, mailbox, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
 /// What was asked and what was seen; unknown probes are quoted as they stand.
@@ -49,6 +49,7 @@ pub fn describe(observation: &Observation) -> String {
                 w.answered.as_deref().unwrap_or("not answered under TLS")
             )
         }),
+        line_ends::LineEnds::PROBE => read::<line_ends::LineEnds>(observation).map(|w| of_line_ends(observation, &w)),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
             .map(|w| format!("login as {} at {}: {:?}", w.user, place(observation), w.result)),
@@ -137,6 +138,18 @@ fn of_connect(observation: &Observation, wire: &tcp::ConnectWire) -> String {
     };
     let host = wire.host.as_deref().map(|h| format!("{h} ")).unwrap_or_default();
     format!("connection to {host}{} after {} ms: {what}", place(observation), observation.took_ms)
+}
+
+fn of_line_ends(observation: &Observation, wire: &line_ends::LineEndsWire) -> String {
+    let more = match wire.to_the_message() {
+        None => "what came then is not known".to_owned(),
+        Some([]) => "nothing else was answered".to_owned(),
+        Some(more) => {
+            let replies: Vec<String> = more.iter().map(|r| r.quoted()).collect();
+            format!("and then, to lines of the message itself: {}", replies.join(" / "))
+        }
+    };
+    format!("message with bare line feeds at {}: {}, {more}", place(observation), wire.content.in_words())
 }
 
 fn of_tls(observation: &Observation, wire: tls::TlsWire) -> String {

@@ -6,6 +6,7 @@ pub mod client;
 mod describe;
 pub mod dns;
 pub mod host;
+pub mod line_ends;
 pub mod mailbox;
 pub mod policies;
 pub mod smtp;

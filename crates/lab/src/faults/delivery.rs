@@ -1,6 +1,6 @@
 //! Faults of content, delivery and mailboxes.
 
-use super::{Fault, content, fault, sends, to_target};
+use super::{Fault, at_mx, content, fault, sends, to_target};
 use crate::DOMAIN;
 use crate::mailbox::Protocol;
 use crate::tls::Variant;
@@ -14,6 +14,10 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("accepted-not-delivered", |s| {
         s.arguments.extend(["--deadline", "8s"].map(str::to_owned));
         sends(s, |server| server.loses = true)
+    }),
+    fault("smtp-smuggling", |s| {
+        s.send = true;
+        at_mx(s, |mx| mx.bare_line_feeds_end = true)
     }),
     fault("delivered-to-junk", |s| sends(s, |server| server.folder = ".Junk")),
     fault("imap-unreachable", |s| {

@@ -77,6 +77,8 @@ pub struct Behaviour {
     pub tells: bool,
     /// What was sent in the clear behind STARTTLS is run under TLS.
     pub keeps_plaintext: bool,
+    /// A dot between bare line feeds ends a message too.
+    pub bare_line_feeds_end: bool,
     /// It looks clients up before it greets them, as the settings of the console say.
     pub looks_up: bool,
     /// What is done to commands.

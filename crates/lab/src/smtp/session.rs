@@ -40,6 +40,8 @@ struct Session<'a> {
     behaviour: &'a Behaviour,
     stream: Box<dyn Stream>,
     held: Vec<u8>,
+    /// The last command ended in LF alone, as from a person at a plain connection.
+    bare_line_feeds: bool,
     client: SocketAddr,
     present: Present<'a>,
     listed: Option<String>,
@@ -80,6 +82,7 @@ pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, c
         behaviour,
         stream,
         held: Vec::new(),
+        bare_line_feeds: false,
         client,
         present,
         listed: None,
@@ -180,8 +183,17 @@ impl Session<'_> {
 
     /// Sends a reply, or what a rule makes of it.
     async fn answer(&mut self, on: &str, argument: &str, usual: &str) -> Option<String> {
+        let rule = self.rule(on, argument);
+        self.answer_by(rule, on, argument, usual).await
+    }
+
+    /// The first rule that fits, counting its fits.
+    fn rule(&self, on: &str, argument: &str) -> Option<Rule> {
+        rule(self.site, self.behaviour, on, argument, self.user.is_some()).cloned()
+    }
+
+    async fn answer_by(&mut self, rule: Option<Rule>, on: &str, argument: &str, usual: &str) -> Option<String> {
         self.present.does(on);
-        let rule = rule(self.site, self.behaviour, on, argument, self.user.is_some()).cloned();
         let mut reply = usual.to_owned();
         let mut action = Action::Reply;
         if let Some(rule) = rule {
@@ -234,6 +246,7 @@ impl Session<'_> {
         loop {
             if let Some(end) = self.held.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
+                self.bare_line_feeds = !line.ends_with(b"\r\n");
                 return Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
             }
             if self.held.len() > MAX_LINE {
@@ -471,15 +484,14 @@ impl Session<'_> {
         };
         let recipients = std::mem::take(&mut self.recipients);
         self.sender = None;
-        // A rule may refuse what would have been taken: then it is not queued.
-        let refused = self.behaviour.rules.iter().any(|r| {
-            r.on.eq_ignore_ascii_case("CONTENT")
-                && r.role.is_none_or(|role| role == self.behaviour.role)
-                && r.reply.as_ref().is_some_and(|t| !t.starts_with('2'))
+        // What a rule refuses or never answers is not queued: only a 250 promises anything.
+        let rule = self.rule("CONTENT", "");
+        let taken = rule.as_ref().is_none_or(|r| {
+            let answers = !matches!(r.action, Action::Silent | Action::Cut | Action::Reset);
+            answers && r.reply.as_ref().is_none_or(|text| text.starts_with('2'))
         });
-        if refused {
-            self.answer("CONTENT", "", "250 2.0.0 ok").await?;
-            return Some(());
+        if !taken {
+            return self.answer_by(rule, "CONTENT", "", "250 2.0.0 ok").await.map(drop);
         }
         let date = jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z");
         let with = if self.tls { "ESMTPS" } else { "ESMTP" };
@@ -489,37 +501,48 @@ impl Session<'_> {
             self.client.ip(),
             self.behaviour.host
         );
-        let whole = [head.as_bytes(), message.as_slice()].concat();
-        // Syncing blocks: it is done where blocking is allowed.
-        match tokio::task::block_in_place(|| self.site.store.enqueue(&recipients, &whole)) {
+        match self.site.store.enqueue(&recipients, [head.as_bytes(), &message].concat()).await {
             Ok(queued) => {
-                let usual = format!("250 2.0.0 Ok: queued as {}", queued.id);
-                let _ = self.answer("CONTENT", "", &usual).await;
+                let usual = format!("250 2.0.0 Ok: queued as {}", queued.id());
+                let answered = self.answer_by(rule, "CONTENT", "", &usual).await;
                 if !self.behaviour.loses {
-                    tokio::time::sleep(self.behaviour.delivery_delay).await;
-                    let _ = tokio::task::block_in_place(|| self.site.store.deliver(&queued, self.behaviour.folder));
+                    self.site.store.deliver_later(queued, self.behaviour.folder, self.behaviour.delivery_delay).await;
                 }
-                Some(())
+                answered.map(drop)
             }
-            Err(_) => self.answer("CONTENT", "", "452 4.3.1 insufficient system storage").await.map(drop),
+            Err(_) => self.answer_by(rule, "CONTENT", "", "452 4.3.1 insufficient system storage").await.map(drop),
         }
     }
 
-    /// The message up to its final dot, dots unstuffed; the inner `None` is one that is too big.
+    /// The message up to its final dot, dots unstuffed; the inner `None` is one that is too big. Only
+    /// CRLF, dot, CRLF ends it, unless the client ends its commands in LF alone as well: then nobody can
+    /// have smuggled them.
     async fn content(&mut self) -> Option<Option<Vec<u8>>> {
+        let lenient = self.bare_line_feeds || self.behaviour.bare_line_feeds_end;
+        let ended = |line: &[u8]| line.ends_with(b"\r\n") || (lenient && line.ends_with(b"\n"));
         let mut message = Vec::new();
         let mut too_big = false;
+        let mut at_line_start = true;
+        // Where the search for the next LF goes on: what has been searched holds none.
+        let mut searched = 0;
+        let mut read = 0;
         loop {
-            while let Some(end) = self.held.iter().position(|&b| b == b'\n') {
-                let line: Vec<u8> = self.held.drain(..=end).collect();
-                if line == b".\r\n" || line == b".\n" {
+            while let Some(length) = self.held.get(searched..).and_then(|rest| rest.iter().position(|&b| b == b'\n')) {
+                let line = self.held.get(read..=searched + length).unwrap_or_default();
+                (read, searched) = (searched + length + 1, searched + length + 1);
+                let dot = at_line_start && line.first() == Some(&b'.');
+                if dot && matches!(line, b".\r\n" | b".\n") && ended(line) {
+                    self.held.drain(..read);
                     return Some((!too_big).then_some(message));
                 }
+                at_line_start = ended(line);
                 too_big |= message.len() + line.len() > MAX_MESSAGE;
                 if !too_big {
-                    message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+                    message.extend_from_slice(line.get(usize::from(dot)..).unwrap_or_default());
                 }
             }
+            self.held.drain(..read);
+            (read, searched) = (0, self.held.len());
             if self.held.len() > MAX_MESSAGE {
                 return None;
             }

@@ -67,7 +67,8 @@ pub(crate) struct Args {
     /// The file with the mailbox's password.
     #[arg(long, value_name = "FILE", requires = "mailbox_user")]
     pub(super) mailbox_password_file: Option<PathBuf>,
-    /// Allow real test messages, at most one for each path.
+    /// Allow real test messages, at most one for each path. With --mailbox the one by the exchanger also shows what
+    /// the server takes for the end of a message.
     #[arg(long)]
     pub(super) send: bool,
     /// Send through an outside provider as well.

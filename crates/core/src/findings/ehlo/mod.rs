@@ -1,5 +1,7 @@
 //! The session: ehlo-rejected, ehlo-slow, helo-rejected, size-limit-small, esmtp-pipelining-violation,
-//! reply-malformed.
+//! reply-malformed; smtp-smuggling.
+
+mod smuggling;
 
 use maildoctor_wire::reply::{Flaw, Reply};
 use maildoctor_wire::wording::Meaning;
@@ -23,6 +25,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::service(&["size-limit-small"], MX, size),
         Rule::service(&["esmtp-pipelining-violation"], MX, pipelining),
         Rule::service(&["reply-malformed"], ALL, malformed),
+        Rule::service(&["smtp-smuggling"], MX, smuggling::examine),
     ]
 }
 

@@ -11,7 +11,7 @@ use mail_parser::{HeaderValue, MessageParser};
 use maildoctor_wire::received;
 
 use super::Context;
-use super::message::{BODY, MARK_HEADER, Sent};
+use super::message::{MARK_HEADER, Sent, body_is_kept};
 use super::session::{Way, knock};
 use super::tls;
 use crate::case::{Question, millis};
@@ -293,8 +293,7 @@ fn arrived(context: &Context, message: &Sent, fetched: Fetched) -> Arrived {
                 _ => {}
             }
         }
-        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        body_kept = parsed.body_text(0).is_some_and(|body| plain(&body) == plain(BODY));
+        body_kept = parsed.body_text(0).is_some_and(|body| body_is_kept(&body));
     }
     Arrived::Found {
         junk: is_junk(&fetched.folder),
