@@ -93,7 +93,12 @@ pub(crate) fn run(only: &[String]) -> anyhow::Result<()> {
 }
 
 fn one(program: &PathBuf, fault: &str) -> anyhow::Result<Line> {
-    let running = lab::start(program, (fault != "healthy").then_some(fault))?;
+    let options = if fault == "healthy" {
+        vec![]
+    } else {
+        vec!["--fault", fault]
+    };
+    let running = lab::start(program, &options)?;
     let started = Instant::now();
     let command = format!("exec {} {} --format json", program.display(), running.check);
     let output = Command::new("sh").args(["-c", &command]).output()?;

@@ -37,16 +37,14 @@ impl Drop for Running {
     }
 }
 
-/// Starts a lab, with a fault or healthy.
-pub(crate) fn start(program: &PathBuf, fault: Option<&str>) -> anyhow::Result<Running> {
+/// Starts a lab with these options; without any it is healthy.
+pub(crate) fn start(program: &PathBuf, options: &[&str]) -> anyhow::Result<Running> {
     let mut command = Command::new(program);
     command
         .arg("lab")
+        .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    if let Some(code) = fault {
-        command.args(["--fault", code]);
-    }
     let mut child = command.spawn().context("the lab cannot be started")?;
     let out = child.stdout.take().context("the lab has no output")?;
     let mut lines = BufReader::new(out).lines();

@@ -4,6 +4,7 @@ mod dns;
 mod footprints;
 pub mod http;
 mod polite;
+mod prompt;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,8 @@ use tokio::time::timeout;
 use crate::options::VantageSpec;
 use crate::questions::tcp::Opened;
 use crate::subject::VantageId;
+
+use prompt::Prompt;
 
 pub use dns::{Asking, DNS_LIMIT, RETRY_AT};
 pub use footprints::Footprints;
@@ -109,9 +112,8 @@ async fn direct(to: SocketAddr, bind: Option<IpAddr>) -> Opening {
     }
     match socket.connect(to).await {
         Ok(stream) => {
-            let _ = stream.set_nodelay(true);
             let local = stream.local_addr().ok();
-            Ok((Box::new(stream), local))
+            Ok((Box::new(Prompt::new(stream)), local))
         }
         Err(error) => Err(why_not(&error, to)),
     }
