@@ -216,8 +216,6 @@ pub struct Options {
     pub foreign_resolvers: Vec<SocketAddr>,
     /// Where the walk through the DNS begins; the root servers of the Internet where absent.
     pub root_hints: Option<PathBuf>,
-    /// The keys that validation trusts; those of the root of the Internet where neither this nor root hints are given.
-    pub trust_anchor: Option<PathBuf>,
     /// The account.
     pub login: Option<Login>,
     /// A token to be sent as it is.
@@ -283,7 +281,6 @@ impl Default for Options {
             resolver: None,
             foreign_resolvers: Vec::new(),
             root_hints: None,
-            trust_anchor: None,
             login: None,
             token: None,
             user: None,

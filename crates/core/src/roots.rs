@@ -1,9 +1,7 @@
-//! Where the walk through the DNS begins: the root servers, and the keys that validation trusts.
+//! Where the walk through the DNS begins: the root servers.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 /// The largest file that is read, in octets: the real ones have a few thousand.
 const MAX_FILE: u64 = 256 * 1024;
@@ -26,12 +24,6 @@ const ROOT_SERVERS: [(&str, &str, &str); 13] = [
     ("k", "193.0.14.129", "2001:7fd::1"),
     ("l", "199.7.83.42", "2001:500:9f::42"),
     ("m", "202.12.27.33", "2001:dc3::35"),
-];
-
-/// The root's key-signing keys of 2017 and 2024 as IANA publishes them (`root-anchors.xml`).
-const ROOT_KEYS: [&str; 2] = [
-    ". DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
-    ". DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
 ];
 
 /// A file that cannot be used.
@@ -66,49 +58,22 @@ pub struct RootServer {
     pub addresses: Vec<IpAddr>,
 }
 
-/// A key that is trusted without proof, in zone-file form: `. DS 20326 8 2 E06D…` or `. DNSKEY 257 3 8 AwEA…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct TrustAnchor {
-    /// The zone whose key it is.
-    pub zone: String,
-    /// `DS` or `DNSKEY`.
-    pub kind: String,
-    /// The record's data, its words separated by one blank; the last holds digest or key.
-    pub data: String,
-}
-
 /// Where a walk begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roots {
     /// The root servers.
     pub servers: Vec<RootServer>,
-    /// The keys that are trusted; empty where nothing is to be validated.
-    pub anchors: Vec<TrustAnchor>,
 }
 
 impl Roots {
-    /// The root servers and keys of the files given, or those built in. With root servers of one's own and no key of
-    /// theirs nothing is validated: the built-in keys are those of another root.
+    /// The root servers of a file, or those built in.
     ///
     /// # Errors
-    /// [`RootsError`] where a file cannot be read or holds nothing to be used.
-    pub fn load(hints: Option<&Path>, anchors: Option<&Path>) -> Result<Self, RootsError> {
-        let servers = match hints {
-            Some(file) => {
-                let wanted = "root hints: A or AAAA records of root servers in zone-file form";
-                some(root_servers(&text_of(file, wanted)?), file, wanted)?
-            }
-            None => built_in(),
-        };
-        let anchors = match anchors {
-            Some(file) => {
-                let wanted = "trust anchor: a DS or DNSKEY record in zone-file form";
-                some(trust_anchors(&text_of(file, wanted)?), file, wanted)?
-            }
-            None if hints.is_some() => Vec::new(),
-            None => trust_anchors(&ROOT_KEYS.join("\n")),
-        };
-        Ok(Self { servers, anchors })
+    /// [`RootsError`] where the file cannot be read or holds nothing to be used.
+    pub fn load(hints: Option<&Path>) -> Result<Self, RootsError> {
+        let Some(file) = hints else { return Ok(Self { servers: built_in() }) };
+        let wanted = "root hints: A or AAAA records of root servers in zone-file form";
+        Ok(Self { servers: some(root_servers(&text_of(file, wanted)?), file, wanted)? })
     }
 }
 
@@ -184,22 +149,6 @@ fn root_servers(text: &str) -> Vec<RootServer> {
     found
 }
 
-fn trust_anchors(text: &str) -> Vec<TrustAnchor> {
-    records(text)
-        .into_iter()
-        .filter(|(_, rtype, data)| matches!(rtype.as_str(), "DS" | "DNSKEY") && data.len() >= 4)
-        .map(|(owner, kind, data)| {
-            // Digest or key may be broken into several words.
-            let (numbers, value) = data.split_at_checked(3).unwrap_or_default();
-            let zone = match owner.trim_end_matches('.') {
-                "" => ".".to_owned(),
-                name => name.to_ascii_lowercase(),
-            };
-            TrustAnchor { zone, kind, data: format!("{} {}", numbers.join(" "), value.concat()) }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,26 +164,26 @@ mod tests {
     }
 
     #[test]
-    fn anchors_are_read_over_several_lines() {
-        let text = ". 86400 IN DNSKEY 257 3 13 (\n  AAAA BBBB ; half\n  CCCC )\nexample. IN DS 1 13 2 AB CD\n";
-        let found = trust_anchors(text);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert_eq!((found[0].zone.as_str(), found[0].data.as_str()), (".", "257 3 13 AAAABBBBCCCC"));
-        assert_eq!(found[1].data, "1 13 2 ABCD");
+    fn records_are_read_over_several_lines_and_inherit_their_owner() {
+        let text = "a.root. 86400 IN A ( ; of two lines
+  192.0.2.1 )
+  AAAA 2001:db8::1
+";
+        let found = root_servers(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].addresses.len(), 2);
     }
 
     #[test]
     fn what_is_built_in_is_whole() {
-        let roots = Roots::load(None, None).unwrap();
+        let roots = Roots::load(None).unwrap();
         assert_eq!(roots.servers.iter().map(|s| s.addresses.len()).sum::<usize>(), 26);
-        assert_eq!(roots.anchors.len(), 2);
-        assert!(roots.anchors.iter().all(|a| a.data.rsplit(' ').next().unwrap().len() == 64));
     }
 
     proptest! {
         #[test]
         fn no_text_is_too_odd(text in ".{0,400}") {
-            let _ = (root_servers(&text), trust_anchors(&text));
+            let _ = root_servers(&text);
         }
     }
 }

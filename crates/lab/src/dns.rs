@@ -50,6 +50,8 @@ pub enum Fault {
     Silent,
     /// It answers with this code and nothing else.
     Code(ResponseCode),
+    /// Its signatures do not fit: SERVFAIL, but for those who want no validation (CD).
+    Bogus,
     /// It answers with octets that are no DNS message.
     Garbage,
 }
@@ -353,6 +355,9 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
     message.add_query(query);
     match fault {
         Some(Fault::Silent) => return None,
+        Some(Fault::Bogus) if !question.metadata.checking_disabled => {
+            message.metadata.response_code = ResponseCode::ServFail;
+        }
         Some(Fault::Garbage) => return Some(b"this is no DNS message".to_vec()),
         Some(Fault::Code(code)) => {
             message.metadata.response_code = code;

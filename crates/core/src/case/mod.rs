@@ -95,8 +95,6 @@ pub struct Terms {
     pub timeout_ms: u64,
     /// The run's bound, in milliseconds.
     pub deadline_ms: u64,
-    /// The keys that DNSSEC validation trusts; empty where nothing is validated.
-    pub trust_anchors: Vec<crate::roots::TrustAnchor>,
     /// The arguments of the run after the program's name, secrets left out: next tests build on them.
     pub arguments: Vec<String>,
 }

@@ -51,7 +51,7 @@ pub enum CheckError {
     /// There is no resolver.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
-    /// The root hints or the trust anchor cannot be used.
+    /// The root hints cannot be used.
     #[error(transparent)]
     Roots(#[from] RootsError),
 }
@@ -68,7 +68,7 @@ pub async fn check(
 ) -> Result<Case, CheckError> {
     let started_at = Timestamp::now();
     let trusted = Arc::new(Trusted::load(options.ca_file.as_deref())?);
-    let roots = Roots::load(options.root_hints.as_deref(), options.trust_anchor.as_deref())?;
+    let roots = Roots::load(options.root_hints.as_deref())?;
     let here = match options.resolver {
         Some(resolver) => resolver,
         None => resolver::of_the_system()?,
@@ -136,7 +136,7 @@ pub async fn check(
         record = TargetRecord { host: record.domain.take(), ..record };
     }
     let (observations, unasked) = recorder.take();
-    let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected, roots));
+    let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected));
     case.duration_ms = duration_ms;
     case.unasked = unasked;
     case.vantages = contexts
@@ -174,7 +174,7 @@ fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
     })
 }
 
-fn terms(options: &Options, target: &Target, srv: bool, roots: Roots) -> Terms {
+fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
     let wanted = matches!(
         target,
         Target::Host { role: Role::Submission | Role::Smtps, .. }
@@ -193,7 +193,6 @@ fn terms(options: &Options, target: &Target, srv: bool, roots: Roots) -> Terms {
         },
         timeout_ms: millis(options.timeout),
         deadline_ms: millis(options.deadline),
-        trust_anchors: roots.anchors,
         arguments: options.arguments.clone(),
     }
 }

@@ -44,6 +44,12 @@ pub(super) const FAULTS: &[Fault] = &[
         s.zones.break_below(DOMAIN, Dns::Code(ResponseCode::ServFail));
         Ok(())
     }),
+    fault("dnssec-bogus", |s| {
+        for view in [View::Here, View::Outside] {
+            s.zones.break_in(view, DOMAIN, Dns::Bogus);
+        }
+        Ok(())
+    }),
     fault("delegation-broken", |s| {
         s.zones.break_in(View::Server(2), DOMAIN, Dns::Code(ResponseCode::Refused));
         Ok(())

@@ -43,9 +43,6 @@ pub(crate) struct Args {
     /// Where the walk through the DNS begins: A and AAAA records of root servers [default: built in].
     #[arg(long, value_name = "FILE")]
     pub(super) root_hints: Option<PathBuf>,
-    /// The keys that DNSSEC validation trusts: DS or DNSKEY records [default: the root's, unless --root-hints is given].
-    #[arg(long, value_name = "FILE")]
-    pub(super) trust_anchor: Option<PathBuf>,
     /// The user name of the account to test.
     #[arg(long)]
     pub(super) user: Option<String>,

@@ -1,6 +1,7 @@
 //! What the DNS says of a mail domain and its hosts.
 
 mod authority;
+mod bogus;
 mod lookup;
 mod mx;
 mod mx_hosts;
@@ -16,6 +17,7 @@ use super::Rule;
 pub(super) fn rules() -> Vec<Rule> {
     [
         authority::RULES,
+        bogus::RULES,
         views::RULES,
         tcp::RULES,
         parked::RULES,
