@@ -9,6 +9,8 @@ use secrecy::SecretString;
 
 use crate::questions::tcp::Role;
 
+pub use crate::vantage::VantageSpec;
+
 /// An option whose text cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}; give {example}")]
@@ -21,7 +23,7 @@ pub struct OptionError {
     pub example: &'static str,
 }
 
-fn bad(what: &'static str, text: &str, example: &'static str) -> OptionError {
+pub(crate) fn bad(what: &'static str, text: &str, example: &'static str) -> OptionError {
     OptionError { what, text: text.to_owned(), example }
 }
 
@@ -75,41 +77,6 @@ impl Ports {
             *slot = number.trim().parse().ok().filter(|&n| n > 0).ok_or_else(wrong)?;
         }
         Ok(())
-    }
-}
-
-/// A place to look from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VantageSpec {
-    /// This machine.
-    Local,
-    /// Through a SOCKS5 proxy.
-    Socks5 {
-        /// The name it was given.
-        name: String,
-        /// Where the proxy is: host or address, and port.
-        proxy: String,
-    },
-}
-
-impl VantageSpec {
-    /// Reads `local` or `socks5://host:port`.
-    ///
-    /// # Errors
-    /// [`OptionError`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, OptionError> {
-        if text == "local" {
-            return Ok(Self::Local);
-        }
-        let wrong = || bad("vantage", text, "local or socks5://host:port");
-        let proxy = text
-            .strip_prefix("socks5://")
-            .or_else(|| text.strip_prefix("socks5h://"))
-            .ok_or_else(wrong)?
-            .trim_end_matches('/');
-        let (_, port) = proxy.rsplit_once(':').ok_or_else(wrong)?;
-        port.parse::<u16>().map_err(|_| wrong())?;
-        Ok(Self::Socks5 { name: text.to_owned(), proxy: proxy.to_owned() })
     }
 }
 
@@ -242,6 +209,8 @@ pub struct Options {
     pub vantages: Vec<VantageSpec>,
     /// How long its clients are watched, at least.
     pub listen: Option<Duration>,
+    /// The password at the SOCKS proxies whose URL names a user.
+    pub socks_password: Option<SecretString>,
     /// Our source address.
     pub bind: Option<IpAddr>,
     /// This machine is the server under test: its settings, queue, log and sockets are read as well, and its packets.
@@ -294,6 +263,7 @@ impl Default for Options {
             relay_rcpt: None,
             vantages: vec![VantageSpec::Local],
             listen: None,
+            socks_password: None,
             bind: None,
             on_host: false,
             mta_config: None,

@@ -25,13 +25,14 @@ const SERVERS: &str = "MAILDOCTOR_WARD_SERVERS";
 /// How much of each log a failed trial prints, in lines.
 const LOG_LINES: usize = 60;
 /// Accounts that the packages' own scripts would have made: name and number.
-const ACCOUNTS: [(&str, u32); 6] = [
+const ACCOUNTS: [(&str, u32); 7] = [
     ("postfix", 64001),
     ("postdrop", 64002),
     ("dovecot", 64003),
     ("dovenull", 64004),
     ("vmail", 64005),
     ("Debian-exim", 64006),
+    ("sshd", 64007),
 ];
 
 /// Runs `body` on a machine of its own. `name` is the test's, by which it finds itself in there.

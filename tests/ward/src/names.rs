@@ -33,6 +33,13 @@ pub const OTHER_ADDRESS: &str = "198.18.25.20";
 /// An address that nobody ever put on an interface's neighbour: outside's own server.
 pub const OUTSIDE_ADDRESS: &str = "198.18.25.80";
 
+/// A place outside, behind a link of its own ([`Outside`](crate::Outside)).
+pub const OUTSIDE_PLACE: &str = "198.18.25.200";
+/// This machine's end of that link.
+pub const INSIDE_LINK: &str = "198.18.25.201";
+/// A second address at this end, which nobody has seen before.
+pub const INSIDE_LINK_SECOND: &str = "198.18.25.202";
+
 /// Every address the machine answers to.
 pub const ADDRESSES: [&str; 10] = [
     MX_ADDRESS,

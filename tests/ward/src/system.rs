@@ -129,7 +129,20 @@ impl MailSystem {
     /// # Errors
     /// When the program does not run or its report cannot be read.
     pub fn check(&self, arguments: &[&str]) -> Result<Report, WardError> {
-        let output = Command::new(program::given()?)
+        let output = self
+            .check_command(arguments)?
+            .output()
+            .map_err(WardError::io("running the program"))?;
+        Report::read(&output)
+    }
+
+    /// The command that [`MailSystem::check`] runs, for a trial that stops it half-way.
+    ///
+    /// # Errors
+    /// Outside a trial.
+    pub fn check_command(&self, arguments: &[&str]) -> Result<Command, WardError> {
+        let mut command = Command::new(program::given()?);
+        command
             .arg("check")
             .args(arguments)
             .args([
@@ -142,9 +155,8 @@ impl MailSystem {
             ])
             .arg("--ca-file")
             .arg(self.file("root.pem"))
-            .output()
-            .map_err(WardError::io("running the program"))?;
-        Report::read(&output)
+            .env("TMPDIR", &self.folder);
+        Ok(command)
     }
 
     /// The same with the user's account, whose password is right.

@@ -14,9 +14,20 @@ const MAX_SECRET_OCTETS: u64 = 64 * 1024;
 /// The environment variable that may hold the password.
 pub(crate) const PASSWORD_VARIABLE: &str = "MAILDOCTOR_PASSWORD";
 
+/// The environment variable that may hold the password at SOCKS proxies.
+pub(crate) const SOCKS_VARIABLE: &str = "MAILDOCTOR_SOCKS_PASSWORD";
+
 /// A password file loses exactly one line end at its end, no more: a password may end in one itself.
 pub(crate) fn from_file(path: &Path) -> anyhow::Result<SecretString> {
     Ok(without_line_end(output::read(path, MAX_SECRET_OCTETS)?))
+}
+
+/// The password at SOCKS proxies: from the file, or from the environment.
+pub(crate) fn socks_password(file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
+    match file {
+        Some(path) => from_file(path).map(Some),
+        None => Ok(std::env::var(SOCKS_VARIABLE).ok().map(Into::into)),
+    }
 }
 
 /// A token file is taken as it stands but for blanks around it.

@@ -23,6 +23,7 @@ pub use observation::{ObsId, Observation, Span, millis};
 pub use record::{Noted, Recorder};
 
 use crate::questions;
+use crate::questions::place::Opening;
 use crate::subject::{Domain, Kind, Subject, VantageId};
 
 /// The schema that cases of this program carry.
@@ -264,6 +265,9 @@ impl Case {
                     .ok_or(Why::Failed(observation.id));
             }
         }
+        if let Some(id) = self.never_opened(from) {
+            return Err(Why::Blocked(id));
+        }
         question.needs(self, on, from).map_err(Why::as_blocker)?;
         Err(self.why_unasked(&key.0, &key.2))
     }
@@ -275,6 +279,13 @@ impl Case {
             .iter()
             .filter(|o| o.probe == Q::PROBE)
             .filter_map(|o| view_of::<Q>(o).map(|view| Seen::new(view, o)))
+    }
+
+    /// The observation that shows that a place could not be looked from.
+    fn never_opened(&self, from: &VantageId) -> Option<ObsId> {
+        let key = (Opening::PROBE.to_owned(), from.0.clone(), Subject::from(from.clone()));
+        let observation = self.index.get(&key)?.iter().find_map(|&place| self.observations.get(place))?;
+        view_of::<Opening>(observation)?.failure().map(|_| observation.id)
     }
 
     fn why_unasked(&self, probe: &str, subject: &Subject) -> Why {

@@ -5,7 +5,7 @@ mod captured;
 mod exchange;
 mod look;
 mod on_host;
-mod resolver;
+mod place;
 mod submission;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, VantageRecord, millis};
+use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, millis};
 use crate::chance;
 use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
@@ -23,12 +23,12 @@ use crate::probe::context::AuthBudget;
 use crate::probe::session::Way;
 use crate::probe::tls::{TrustError, Trusted};
 use crate::probe::walk;
-use crate::questions::tcp::{Connect, Opened, Role};
+use crate::questions::tcp::Role;
 use crate::roots::{Roots, RootsError};
 use crate::target::Target;
-use crate::vantage::Vantage;
+use crate::vantage::{Vantage, resolver};
 
-pub use resolver::ResolverError;
+pub use crate::vantage::resolver::ResolverError;
 
 /// The most services of one role that are visited.
 const MAX_WAYS: usize = 32;
@@ -81,7 +81,7 @@ pub async fn check(
         .vantages
         .iter()
         .map(|spec| {
-            let vantage = Vantage::new(spec, options.bind, here);
+            let vantage = Vantage::new(spec, &options, here);
             Arc::new(Context::new(
                 options.clone(),
                 recorder.clone(),
@@ -94,13 +94,11 @@ pub async fn check(
         .collect();
     note_what_is_left_out(&options, &recorder);
     let host = on_host::begin(&options, target, &contexts).await;
-    let looks = join_all(contexts.iter().enumerate().map(|(place, context)| look::look(context, target, place == 0)));
-    let work = async {
-        let beside = join(on_host::look(contexts.first()), walked(&contexts, target, &roots));
-        join(looks, beside).await.0
-    };
+    let places = contexts.iter().enumerate();
+    let looks = join_all(places.map(|(nth, context)| place::look_from(context, target, &roots, nth == 0)));
+    let work = async { join(looks, on_host::look(contexts.first())).await.0 };
     let named = match tokio::time::timeout_at(deadline, work).await {
-        Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
+        Ok(outcomes) => outcomes.into_iter().flatten().next().unwrap_or_default(),
         Err(_) => {
             for probe in [
                 "smtp.banner/1",
@@ -131,6 +129,7 @@ pub async fn check(
         host.end(&contexts).await;
     }
     let duration_ms = millis(recorder.now());
+    join_all(contexts.iter().map(|context| context.vantage.close())).await;
     let mut record = target.record(input, options.domain.as_deref());
     if named.is_host {
         record = TargetRecord { host: record.domain.take(), ..record };
@@ -139,39 +138,18 @@ pub async fn check(
     let mut case = Case::new(record, started_at, Vec::new(), terms(&options, target, named.submission_expected));
     case.duration_ms = duration_ms;
     case.unasked = unasked;
-    case.vantages = contexts
-        .iter()
-        .map(|c| VantageRecord {
-            name: c.vantage.id.0.clone(),
-            kind: c.vantage.kind().to_owned(),
-            source_ip: None,
-            resolver: Some(c.vantage.resolver),
-        })
-        .collect();
     case.set_observations(observations);
-    let sources: Vec<_> = case.vantage_ids().map(|id| source_of(&case, &id.0)).collect();
-    for (vantage, source) in case.vantages.iter_mut().zip(sources) {
-        vantage.source_ip = source;
-    }
+    place::note_places(&mut case, contexts.iter().map(|context| &context.vantage));
     Ok(case)
 }
 
 /// The walk from the root, made from the first vantage alone: what the zone's servers say does not depend on us.
-async fn walked(contexts: &[Arc<Context>], target: &Target, roots: &Roots) {
-    let Some(context) = contexts.first() else { return };
+async fn walked(context: &Context, target: &Target, roots: &Roots) {
     match target.domain().or(context.options.domain.as_deref()) {
         Some(domain) if context.options.wants("dns") => walk::walk(context, domain, roots).await,
         Some(_) => context.recorder.skip("dns.walk/1", None, "the DNS was not to be checked", ""),
         None => context.recorder.skip("dns.walk/1", None, "no domain was named", ""),
     }
-}
-
-/// The source address that connections of a vantage had.
-fn source_of(case: &Case, vantage: &str) -> Option<std::net::IpAddr> {
-    case.every::<Connect>().filter(|seen| seen.observation().vantage.0 == vantage).find_map(|seen| match &seen.opened {
-        Opened::Open { local } => local.map(|l| l.ip()),
-        _ => None,
-    })
 }
 
 fn terms(options: &Options, target: &Target, srv: bool) -> Terms {

@@ -51,7 +51,7 @@ async fn ask_lists(context: &Context, instance: &PostfixView, resolver: SocketAd
     let ports = instance.listening().filter_map(|(_, port)| instance.asks(port?));
     let zones: BTreeSet<String> =
         ports.flat_map(|asks| asks.lists).filter(|list| list.by_address).map(|list| list.zone).collect();
-    let same = resolver == context.vantage.resolver;
+    let same = resolver == context.vantage.resolver();
     let via = if same { Via::Own } else { Via::Server(resolver) };
     let new = zones.into_iter().filter(|zone| !(same && context.options.dnsbl.contains(zone))).take(MAX_LISTS);
     join_all(new.map(|zone| async move { dns::blacklist(context, &zone, &[], via).await })).await;

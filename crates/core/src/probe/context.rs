@@ -105,7 +105,7 @@ impl Context {
     /// The server behind a way to ask the DNS.
     pub fn server(&self, via: Via) -> SocketAddr {
         match via {
-            Via::Own => self.vantage.resolver,
+            Via::Own => self.vantage.resolver(),
             Via::Foreign(addr) | Via::Server(addr) | Via::Authoritative(addr) => addr,
         }
     }

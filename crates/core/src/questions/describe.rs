@@ -1,7 +1,7 @@
 //! An observation in one line, for people: what was asked, and what was seen.
 
 use super::dns::walk;
-use super::{dns, line_ends, mailbox, smtp, tcp, tls};
+use super::{dns, line_ends, mailbox, place, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
 /// What was asked and what was seen; unknown probes are quoted as they stand.
@@ -63,6 +63,13 @@ pub fn describe(observation: &Observation) -> String {
             mailbox::Arrived::Unreadable { error } => {
                 format!("the mailbox cannot be read: {error}")
             }
+        }),
+        place::Opening::PROBE => read::<place::Opening>(observation).map(|w| match w {
+            place::Opened::Ready { resolver, source, .. } => {
+                let from = source.map(|ip| format!("{ip} and ")).unwrap_or_default();
+                format!("can be looked from, as {from}with the resolver {resolver}")
+            }
+            place::Opened::Failed { error } => format!("cannot be looked from: {error}"),
         }),
         _ => None,
     };

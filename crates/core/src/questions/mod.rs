@@ -8,6 +8,7 @@ pub mod dns;
 pub mod host;
 pub mod line_ends;
 pub mod mailbox;
+pub mod place;
 pub mod policies;
 pub mod smtp;
 pub mod tcp;

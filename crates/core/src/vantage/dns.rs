@@ -110,7 +110,11 @@ impl Vantage {
             let mut connection = self.connect(server, left).await.map_err(|opened| match opened {
                 crate::questions::tcp::Opened::Refused => "refused".to_owned(),
                 crate::questions::tcp::Opened::TimedOut => "timeout".to_owned(),
-                other => format!("{other:?}"),
+                crate::questions::tcp::Opened::Unreachable { what } => format!("{what} unreachable"),
+                crate::questions::tcp::Opened::Reset => "reset".to_owned(),
+                crate::questions::tcp::Opened::NoRouteHere { error }
+                | crate::questions::tcp::Opened::Failed { error } => error,
+                crate::questions::tcp::Opened::Open { .. } => "open".to_owned(),
             })?;
             if let Some(local) = connection.local {
                 self.footprints.note_question(local.port(), question.id);

@@ -5,16 +5,22 @@ mod footprints;
 pub mod http;
 mod polite;
 mod prompt;
+pub(crate) mod resolver;
+mod socks;
+mod spec;
+mod ssh;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use crate::options::VantageSpec;
+use self::socks::Socks;
+use self::ssh::{Destination, Ssh};
+use crate::options::Options;
 use crate::questions::tcp::Opened;
 use crate::subject::VantageId;
 
@@ -23,6 +29,7 @@ use prompt::Prompt;
 pub use dns::{Asking, DNS_LIMIT, RETRY_AT};
 pub use footprints::Footprints;
 pub use polite::{MAX_PER_ADDRESS, MAX_PER_SERVICE, Permit, Polite};
+pub use spec::VantageSpec;
 
 /// A stream of octets to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -32,7 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub struct Connection {
     /// The octets.
     pub stream: Box<dyn Stream>,
-    /// Our own address, as far as this place knows it.
+    /// Our own address, as far as this place knows it; port 0 where only the address is known.
     pub local: Option<SocketAddr>,
     /// Its share of what politeness allows; given back when the connection is dropped.
     _permit: Permit,
@@ -40,15 +47,16 @@ pub struct Connection {
 
 enum Way {
     Direct { bind: Option<IpAddr> },
-    Socks5 { proxy: String },
+    Socks5(Socks),
+    Ssh(Box<Ssh>),
 }
 
 /// A place to look from.
 pub struct Vantage {
     /// Its name.
     pub id: VantageId,
-    /// The resolver of this place.
-    pub resolver: SocketAddr,
+    /// The resolver that was named, or the system's.
+    given_resolver: SocketAddr,
     /// What we leave on the wire ourselves.
     pub footprints: Footprints,
     way: Way,
@@ -56,32 +64,93 @@ pub struct Vantage {
 }
 
 impl Vantage {
-    /// A place as the user named it, with its resolver.
-    pub fn new(spec: &VantageSpec, bind: Option<IpAddr>, resolver: SocketAddr) -> Self {
-        let (id, way) = match spec {
-            VantageSpec::Local => (VantageId::local(), Way::Direct { bind }),
-            VantageSpec::Socks5 { name, proxy } => (VantageId(name.clone()), Way::Socks5 { proxy: proxy.clone() }),
+    /// A place as the user named it. `resolver` is asked from there, unless the place has one of its own that we
+    /// learn of.
+    pub fn new(spec: &VantageSpec, options: &Options, resolver: SocketAddr) -> Self {
+        let way = match spec {
+            VantageSpec::Local => Way::Direct { bind: options.bind },
+            VantageSpec::Socks5 { proxy, user, .. } => {
+                Way::Socks5(Socks::new(proxy.clone(), user.clone().zip(options.socks_password.clone())))
+            }
+            VantageSpec::Ssh { user, host, port, .. } => {
+                Way::Ssh(Box::new(Ssh::new(Destination { user: user.clone(), host: host.clone(), port: *port })))
+            }
         };
-        Self { id, resolver, way, footprints: Footprints::default(), polite: Polite::default() }
-    }
-
-    /// `local` or `socks5`.
-    pub fn kind(&self) -> &'static str {
-        match self.way {
-            Way::Direct { .. } => "local",
-            Way::Socks5 { .. } => "socks5",
+        Self {
+            id: VantageId(spec.name().to_owned()),
+            given_resolver: resolver,
+            way,
+            footprints: Footprints::default(),
+            polite: Polite::default(),
         }
     }
 
-    /// The source address that a connection would have, where this place decides it itself. Connecting a
-    /// datagram socket sends nothing.
+    /// `local`, `socks5` or `ssh`.
+    pub fn kind(&self) -> &'static str {
+        match self.way {
+            Way::Direct { .. } => "local",
+            Way::Socks5(_) => "socks5",
+            Way::Ssh(_) => "ssh",
+        }
+    }
+
+    /// Makes the place ready within `limit`: logs in, finds its resolver. Nothing can be asked from a place that
+    /// did not become ready.
+    ///
+    /// # Errors
+    /// Why it cannot be used, and what to do, in a sentence. That is our affair and never the target's.
+    pub async fn open(&self, limit: Duration) -> Result<(), String> {
+        let opened = match &self.way {
+            Way::Direct { .. } => return Ok(()),
+            Way::Socks5(socks) => timeout(limit, socks.open(self.given_resolver)).await,
+            Way::Ssh(ssh) => Ok(ssh.open(limit).await),
+        };
+        // A proxy that is slow with this one connection may serve the next.
+        opened.unwrap_or(Ok(()))
+    }
+
+    /// Ends what was opened, and waits until it is gone.
+    pub async fn close(&self) {
+        if let Way::Ssh(ssh) = &self.way {
+            ssh.close().await;
+        }
+    }
+
+    /// The resolver of this place: its own where it told us, otherwise the one that was named, asked from there.
+    pub fn resolver(&self) -> SocketAddr {
+        self.own_resolver().unwrap_or(self.given_resolver)
+    }
+
+    /// The resolver that the place itself told us.
+    pub fn own_resolver(&self) -> Option<SocketAddr> {
+        match &self.way {
+            Way::Ssh(ssh) => ssh.facts().resolver,
+            Way::Direct { .. } | Way::Socks5(_) => None,
+        }
+    }
+
+    /// The source address that the place itself told us.
+    pub fn own_source(&self) -> Option<IpAddr> {
+        match &self.way {
+            Way::Ssh(ssh) => ssh.facts().source,
+            Way::Direct { .. } | Way::Socks5(_) => None,
+        }
+    }
+
+    /// The source address that a connection would have, where this place knows. Connecting a datagram socket
+    /// sends nothing.
     pub fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
-        let Way::Direct { bind } = self.way else { return None };
-        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-        let from = bind.filter(|ip| ip.is_ipv4() == to.is_ipv4()).map_or(any, |ip| SocketAddr::new(ip, 0));
-        let socket = std::net::UdpSocket::bind(from).ok()?;
-        socket.connect(to).ok()?;
-        socket.local_addr().ok().map(|local| local.ip())
+        match &self.way {
+            Way::Direct { bind } => {
+                let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+                let from = bind.filter(|ip| ip.is_ipv4() == to.is_ipv4()).map_or(any, |ip| SocketAddr::new(ip, 0));
+                let socket = std::net::UdpSocket::bind(from).ok()?;
+                socket.connect(to).ok()?;
+                socket.local_addr().ok().map(|local| local.ip())
+            }
+            Way::Socks5(_) => None,
+            Way::Ssh(_) => self.own_source().filter(|ip| ip.is_ipv4() == to.is_ipv4()),
+        }
     }
 
     /// Opens a connection within `limit`; waits before that for what politeness allows.
@@ -92,10 +161,12 @@ impl Vantage {
         let permit = self.polite.permit(to).await;
         let opened = match &self.way {
             Way::Direct { bind } => timeout(limit, direct(to, *bind)).await,
-            Way::Socks5 { proxy } => timeout(limit, through_socks(proxy, to)).await,
+            Way::Socks5(socks) => timeout(limit, socks.connect(to)).await,
+            Way::Ssh(ssh) => timeout(limit, ssh.connect(to)).await,
         };
         let (stream, local) = opened.unwrap_or(Err(Opened::TimedOut))?;
-        if let Some(local) = local {
+        // Behind ssh only the address is known, and it is none of this machine's.
+        if let Some(local) = local.filter(|local| local.port() != 0) {
             self.footprints.note_connection(local);
         }
         Ok(Connection { stream, local, _permit: permit })
@@ -143,22 +214,4 @@ fn has_route(to: SocketAddr) -> bool {
         (([0_u16; 8], 0).into(), ([0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30], 53).into())
     };
     std::net::UdpSocket::bind(any).and_then(|socket| socket.connect(out)).is_ok()
-}
-
-async fn through_socks(proxy: &str, to: SocketAddr) -> Opening {
-    use tokio_socks::Error;
-    let stream = TcpStream::connect(proxy)
-        .await
-        .map_err(|e| Opened::Failed { error: format!("the proxy {proxy} cannot be reached: {e}") })?;
-    let _ = stream.set_nodelay(true);
-    let socks = tokio_socks::tcp::Socks5Stream::connect_with_socket(stream, to).await.map_err(|e| match e {
-        Error::ConnectionRefused => Opened::Refused,
-        Error::HostUnreachable => Opened::Unreachable { what: "host".to_owned() },
-        Error::NetworkUnreachable => Opened::Unreachable { what: "network".to_owned() },
-        Error::TtlExpired => Opened::TimedOut,
-        Error::ConnectionNotAllowedByRuleset => Opened::Unreachable { what: "prohibited".to_owned() },
-        other => Opened::Failed { error: format!("the proxy {proxy} failed: {other}") },
-    })?;
-    // The address that peers see is the proxy's, and the proxy's answer need not tell it.
-    Ok((Box::new(socks), None))
 }

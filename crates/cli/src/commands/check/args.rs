@@ -24,7 +24,7 @@ pub(crate) enum Format {
   maildoctor check example.org --user anna@example.org --password-file pw --mailbox imaps://mail.example.org --send
   maildoctor check mail.example.org:25 --format json
   maildoctor check example.org --on-host --listen 60s
-  maildoctor check example.org --from local --from socks5://192.0.2.1:1080
+  maildoctor check example.org --from local --from ssh:root@outside.example.net --from socks5://192.0.2.1:1080
   maildoctor check example.org --watch 5m
 
 A bare name is a domain. With a host and port, a URL or an IP address no domain is tested unless --domain names one.")]
@@ -89,13 +89,16 @@ pub(crate) struct Args {
     /// An outside address for the relay test; nothing is sent to it.
     #[arg(long, value_name = "ADDR")]
     pub(super) relay_rcpt: Option<String>,
-    /// Where to look from: local or socks5://host:port; repeatable [default: local].
+    /// Where to look from: local, socks5://[user@]host:port or ssh:[user@]host[:port]; repeatable [default: local].
     #[arg(long, value_name = "VANTAGE")]
     pub(super) from: Vec<String>,
     /// Watch the server's real clients for so long, at least.
     #[arg(long, value_name = "D", requires = "on_host")]
     pub(super) listen: Option<String>,
-    /// Our source address.
+    /// The file with the password at the SOCKS proxies whose URL names a user [default: MAILDOCTOR_SOCKS_PASSWORD].
+    #[arg(long, value_name = "FILE")]
+    pub(super) socks_password_file: Option<PathBuf>,
+    /// Our source address, for connections and lookups of its family from this machine.
     #[arg(long, value_name = "ADDR")]
     pub(super) bind: Option<std::net::IpAddr>,
     /// This machine is the server: see which lookup it waits for, and read its settings, queue, log and sockets; nothing is changed.

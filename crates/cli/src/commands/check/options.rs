@@ -26,11 +26,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         given => given.iter().map(String::as_str).filter(|text| *text != "none").collect(),
     };
     let login = login(args)?;
-    let vantages = if args.from.is_empty() {
-        vec![VantageSpec::Local]
-    } else {
-        args.from.iter().map(|text| VantageSpec::parse(text)).collect::<Result<_, _>>()?
-    };
+    let vantages = places(args)?;
     let areas = match (&args.only, &args.skip) {
         (Some(only), _) => options::parse_areas(only)?,
         (None, Some(skip)) => {
@@ -61,6 +57,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         mail_from: args.mail_from.as_deref().map(|a| address("--mail-from", a)).transpose()?,
         rcpt: args.rcpt.as_deref().map(|a| address("--rcpt", a)).transpose()?,
         relay_rcpt: args.relay_rcpt.as_deref().map(|a| address("--relay-rcpt", a)).transpose()?,
+        socks_password: secret::socks_password(args.socks_password_file.as_deref())?,
         vantages,
         on_host: args.on_host,
         listen: listen(args)?,
@@ -105,6 +102,32 @@ fn listen(args: &Args) -> anyhow::Result<Option<std::time::Duration>> {
         );
     }
     Ok(Some(listen))
+}
+
+/// Where to look from, each place once.
+fn places(args: &Args) -> anyhow::Result<Vec<VantageSpec>> {
+    let mut places = Vec::new();
+    for text in &args.from {
+        let place = VantageSpec::parse(text)?;
+        if places.contains(&place) {
+            bail!("--from names {text} twice; give each place once");
+        }
+        places.push(place);
+    }
+    if places.is_empty() {
+        places.push(VantageSpec::Local);
+    }
+    if args.bind.is_some() && !places.contains(&VantageSpec::Local) {
+        bail!("--bind is for connections from this machine, and --from names other places only; add --from local");
+    }
+    let wants_login = places.iter().any(|place| matches!(place, VantageSpec::Socks5 { user: Some(_), .. }));
+    if wants_login && args.socks_password_file.is_none() && std::env::var_os(secret::SOCKS_VARIABLE).is_none() {
+        bail!(
+            "--from names a user at a SOCKS proxy and there is no password; set {} or add --socks-password-file FILE",
+            secret::SOCKS_VARIABLE
+        );
+    }
+    Ok(places)
 }
 
 fn login(args: &Args) -> anyhow::Result<Option<Login>> {

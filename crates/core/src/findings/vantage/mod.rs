@@ -1,16 +1,32 @@
-//! vantages-disagree: what one sees depends on where one stands.
+//! vantages-disagree: what one sees depends on where one stands. vantage-unusable: a place cannot be looked from.
 
-use super::{At, Found, Rule, Told};
+use super::{At, Found, Rule, State, Told};
 use crate::case::{Skip, Why};
+use crate::questions::place::Opening;
 use crate::questions::tcp::{Connect, Role};
-use crate::subject::Service;
+use crate::subject::{Service, VantageId};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
     vec![
         Rule::service(&["vantages-disagree"], &[Role::Smtp, Role::Submission, Role::Smtps], disagree)
             .over_all_vantages(),
+        Rule::vantage(&["vantage-unusable"], unusable),
     ]
+}
+
+fn unusable(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    // This machine needs no opening.
+    let Ok(opening) = at.ask(&Opening) else { return Ok(State::NotApplicable) };
+    if let Some(error) = opening.failure() {
+        found
+            .is(at.on.clone())
+            .says(format!("{} could not be looked from: {error}", at.on))
+            .detail("vantage", at.on.to_string())
+            .detail("error", error)
+            .witnessed(opening.id());
+    }
+    found.state()
 }
 
 fn disagree(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

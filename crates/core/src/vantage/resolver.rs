@@ -21,6 +21,6 @@ pub enum ResolverError {
 ///
 /// # Errors
 /// [`ResolverError`] where the system names none.
-pub(super) fn of_the_system() -> Result<SocketAddr, ResolverError> {
+pub(crate) fn of_the_system() -> Result<SocketAddr, ResolverError> {
     nameservers(&std::fs::read_to_string(RESOLV_CONF)?).next().ok_or(ResolverError::None)
 }
