@@ -19,7 +19,7 @@ pub const NOTEWORTHY_MS: u64 = 1000;
 const MAX_STAGES: usize = 4;
 
 /// A part of the wait from which on it counts as explained, in percent.
-const EXPLAINED_PERCENT: i64 = 80;
+pub(super) const EXPLAINED_PERCENT: i64 = 80;
 
 /// Finds the candidates that make the wait.
 ///

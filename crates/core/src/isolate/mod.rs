@@ -1,12 +1,14 @@
 //! `isolate`: which setting makes a server let its clients wait, found by experiment.
 //!
 //! A [`Control`] is a server, or a copy of one, that can be measured with some of its settings switched off. A strategy decides
-//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once. No strategy knows
+//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once, [`bisect()`] for those that change the one server there is. No strategy knows
 //! which server it works on, and no control knows what is concluded.
 
+mod bisect;
 mod candidate;
 mod compare;
 mod experiment;
+pub mod in_place;
 mod noise;
 mod outcome;
 mod session;
@@ -17,6 +19,7 @@ mod waits;
 
 use std::future::Future;
 
+pub use bisect::{bisect, most_measurements};
 pub use candidate::{Candidate, CandidateId, Kind, Off, Place};
 pub use compare::{Event, Rules, Watch};
 pub use experiment::{NOTEWORTHY_MS, experiment};

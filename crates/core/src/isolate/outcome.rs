@@ -35,6 +35,8 @@ pub enum How {
     AfterTheOthers,
     /// Each of them keeps the wait up by itself: only together they save the share.
     Together,
+    /// Switched on again where the wait was gone, it brings its share back.
+    SwitchedOn,
     /// They save the share together, and fewer were not found to.
     NotNarrowed,
 }

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep};
 
 use super::waits::Waits;
 use super::{ControlError, StepWait};
-use crate::options::{Options, VantageSpec};
 use crate::probe::talk::Talk;
 use crate::questions::tcp::Opened;
 use crate::vantage::{Connection, Vantage};
@@ -91,7 +90,7 @@ impl Session {
 }
 
 async fn connected(to: SocketAddr) -> Result<Connection, ControlError> {
-    let vantage = Vantage::new(&VantageSpec::Local, &Options::default(), to);
+    let vantage = Vantage::here(to);
     let until = Instant::now() + READY_WITHIN;
     loop {
         match vantage.connect(to, READY_WITHIN).await {

@@ -15,27 +15,27 @@ use crate::diagnosis::Confidence;
 
 /// How the candidates' waits come together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
+pub(super) enum Asks {
     OneAfterAnother,
     AtTheSameTime,
 }
 
-struct Simulated {
-    candidates: Vec<Candidate>,
+pub(super) struct Simulated {
+    pub(super) candidates: Vec<Candidate>,
     /// What each candidate costs, in milliseconds.
-    costs: Vec<u64>,
+    pub(super) costs: Vec<u64>,
     /// What the server takes in any case.
-    own: u64,
+    pub(super) own: u64,
     asks: Asks,
     /// Up to so many milliseconds more or less, as they come.
     noise: Vec<u64>,
-    count: std::sync::atomic::AtomicUsize,
+    pub(super) count: std::sync::atomic::AtomicUsize,
     /// The answers are remembered after so many measurements.
-    remembers_after: usize,
+    pub(super) remembers_after: usize,
 }
 
 impl Simulated {
-    fn new(costs: &[u64], asks: Asks) -> Self {
+    pub(super) fn new(costs: &[u64], asks: Asks) -> Self {
         let candidates = (0..costs.len()).map(|at| Candidate::new(Kind::List, Some(&name(at)), Vec::new())).collect();
         Self {
             candidates,
@@ -53,7 +53,7 @@ fn name(at: usize) -> String {
     format!("list{at}.example")
 }
 
-fn ids(at: &[usize]) -> Off {
+pub(super) fn ids(at: &[usize]) -> Off {
     at.iter().map(|&at| CandidateId(format!("list:{}", name(at)))).collect()
 }
 

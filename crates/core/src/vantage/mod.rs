@@ -85,6 +85,11 @@ impl Vantage {
         }
     }
 
+    /// This machine, as it is where no option says otherwise.
+    pub fn here(resolver: SocketAddr) -> Self {
+        Self::new(&VantageSpec::Local, &Options::default(), resolver)
+    }
+
     /// `local`, `socks5` or `ssh`.
     pub fn kind(&self) -> &'static str {
         match self.way {

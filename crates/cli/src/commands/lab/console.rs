@@ -61,11 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 
 /// The folder of the only lab of ours that runs.
 pub(crate) fn only_lab(runtime: &Runtime) -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir();
-    let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
-    let labs = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("maildoctor-lab-"));
-    let candidates = labs.map(|e| e.path()).filter(|path| path.join(ACCESS_FILE).exists());
-    let running: Vec<PathBuf> = candidates.filter(|path| runs(runtime, path)).collect();
+    let running = labs(runtime)?;
     match running.as_slice() {
         [one] => Ok(one.clone()),
         [] => bail!("no lab of yours is running here; start one with `maildoctor lab`, or say which with --at FOLDER"),
@@ -75,6 +71,15 @@ pub(crate) fn only_lab(runtime: &Runtime) -> anyhow::Result<PathBuf> {
             several.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
         ),
     }
+}
+
+/// The folders of the labs of ours that run.
+pub(crate) fn labs(runtime: &Runtime) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = std::env::temp_dir();
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let labs = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("maildoctor-lab-"));
+    let candidates = labs.map(|e| e.path()).filter(|path| path.join(ACCESS_FILE).exists());
+    Ok(candidates.filter(|path| runs(runtime, path)).collect())
 }
 
 fn runs(runtime: &Runtime, folder: &Path) -> bool {

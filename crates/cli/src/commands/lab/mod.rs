@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// Ctrl-C, a termination signal, or the end of a piped standard input.
-async fn stop() {
+pub(crate) async fn stop() {
     #[cfg(unix)]
     {
         let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());

@@ -1,5 +1,7 @@
 //! `maildoctor demo`: an embedded mail system, first healthy and then broken, diagnosed before your eyes.
 
+mod isolate;
+
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -22,8 +24,9 @@ const STORY: [(&[&str], &str); 5] = [
 
 /// Show it all on an embedded mail system: no network, no root, under half a minute.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  maildoctor demo\n  maildoctor demo cert-expired\n  maildoctor demo isolate")]
 pub(crate) struct Args {
-    /// Show only this fault, by its catalogue code.
+    /// Show only this fault, by its catalogue code; `isolate` shows how a dead blacklist is found by experiment.
     #[arg(value_name = "CODE")]
     fault: Option<String>,
 }
@@ -33,6 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let started = std::time::Instant::now();
     match &args.fault {
+        Some(code) if code == "isolate" => isolate::run(&runtime)?,
         Some(code) => scene(&runtime, &[code.as_str()], "One fault.")?,
         None => {
             for (faults, says) in STORY {

@@ -1,74 +1,20 @@
-//! `maildoctor isolate`: which setting makes the server wait, by experiment.
+//! `isolate` on copies of the server: which setting makes it wait, and nothing of production touched.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::bail;
-use clap::ValueEnum;
 use maildoctor_core::isolate::shadow::{self, postfix::PostfixShadows};
 use maildoctor_core::isolate::{
     Clients, Control, Culprit, Event, How, Isolation, Note, Outcome, Rules, Session, Waits, experiment,
 };
-use maildoctor_core::options::parse_duration;
 use maildoctor_core::report::text::harmless;
 
+use super::{Args, Format};
+use crate::commands::lab::stop;
 use crate::output;
 
-/// Find by experiment which setting makes a server wait, on copies of it.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  maildoctor isolate --control postfix
-  maildoctor isolate --control postfix --client 198.51.100.7
-  maildoctor isolate --control postfix --mta-config /etc/postfix-in --format json
-
-It starts copies of the server on loopback, each with one DNS list, lookup, policy service or milter switched off, and measures
-how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any client.
-It prints the command that applies the remedy, and does not run it.
-
-Exit codes: 0 nothing waits, 1 what waits was found, or cannot be told, 3 an error.")]
-pub(crate) struct Args {
-    /// Which server this is.
-    #[arg(long, value_enum)]
-    control: Which,
-    /// The folder of the server's settings.
-    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
-    mta_config: PathBuf,
-    /// The address that clients come from [default: a fresh one of 203.0.113.0/24 each time].
-    #[arg(long, value_name = "ADDR")]
-    client: Option<IpAddr>,
-    /// The recipient that is asked for, and always refused [default: a name of ours at the server].
-    #[arg(long, value_name = "ADDR")]
-    rcpt: Option<String>,
-    /// How often the same is measured at most, from 2 to 20.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=20))]
-    tries: u8,
-    /// How long one reply is waited for, such as 60s or 2m.
-    #[arg(long, value_name = "D", default_value = "60s")]
-    timeout: String,
-    /// Text, or JSON.
-    #[arg(long, value_enum, default_value_t = As::Text)]
-    format: As,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Which {
-    /// Postfix on this machine, by copies of it; needs root.
-    Postfix,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum As {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// Runs the command and gives its exit code.
-pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
-    let limit = parse_duration(&args.timeout)?;
+pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     if args
         .rcpt
         .as_ref()
@@ -79,8 +25,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = isolate(args, limit) => ended,
-            () = stopped() => Err(anyhow::anyhow!("stopped before the end; the copies are gone, and the server was not touched")),
+            ended = isolate(args) => ended,
+            () = stop() => Err(anyhow::anyhow!("stopped before the end; the copies are gone, and the server was not touched")),
         }
     });
     let (found, text) = ended?;
@@ -88,21 +34,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(u8::from(found.outcome != Outcome::Quick))
 }
 
-/// Ctrl-C, or a termination signal.
-async fn stopped() {
-    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    let Ok(mut terminated) = terminated else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
-}
-
-async fn isolate(args: &Args, limit: Duration) -> anyhow::Result<(Isolation, String)> {
-    let Which::Postfix = args.control;
+async fn isolate(args: &Args) -> anyhow::Result<(Isolation, String)> {
     let cleaned = shadow::clean()?;
     if cleaned > 0 {
         anstream::eprintln!("{cleaned} copies that an earlier run left behind were ended and removed");
@@ -113,7 +45,7 @@ async fn isolate(args: &Args, limit: Duration) -> anyhow::Result<(Isolation, Str
             .rcpt
             .clone()
             .unwrap_or_else(|| format!("maildoctor-shadow@{}", view.setting("myhostname").unwrap_or("localhost"))),
-        limit,
+        limit: args.timeout,
     })
     .await?;
     let watch = |event: Event| match event {
@@ -130,8 +62,8 @@ async fn isolate(args: &Args, limit: Duration) -> anyhow::Result<(Isolation, Str
     };
     let found = experiment(&control, Rules { tries: usize::from(args.tries) }, &watch).await?;
     let text = match args.format {
-        As::Text => in_words(&found, &control),
-        As::Json => {
+        Format::Text => in_words(&found, &control),
+        Format::Json => {
             let remedy = control.remedy(&found.guilty());
             let value = serde_json::json!({"schema": "maildoctor/isolation/1", "isolation": found, "remedy": remedy});
             format!("{}\n", serde_json::to_string_pretty(&value)?)
@@ -203,6 +135,7 @@ fn of_culprit(culprit: &Culprit, total: u64) -> String {
     let how = match culprit.how {
         How::Alone => "",
         How::AfterTheOthers => ", once those above are off",
+        How::SwitchedOn => ", seen when it was switched on again",
         How::Together => ", together: each of them alone keeps the wait up",
         How::NotNarrowed => ", together; which of them it is could not be told",
     };

@@ -1,0 +1,96 @@
+//! `maildoctor isolate`: which setting makes a server let its clients wait, found by experiment.
+
+mod in_place;
+mod shadow;
+mod text;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use maildoctor_core::options::parse_duration;
+
+use super::check::Format;
+
+/// Find by experiment which setting makes a server let its clients wait: on copies of it, or in place.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  maildoctor isolate --control postfix
+  maildoctor isolate --control postfix --client 198.51.100.7 --format json
+  maildoctor isolate --control lab --in-place
+  maildoctor isolate --restore
+
+With postfix, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off,
+and it is measured how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any
+client. It prints the command that applies the remedy, and does not run it.
+
+With lab --in-place the settings of the running lab are changed by halves and put back; everything is shown and asked first.
+
+Exit codes: 0 nothing waits, or all put back; 1 what waits was found; 3 it could not be told, or an error.")]
+pub(crate) struct Args {
+    /// Which server this is, and what drives it.
+    #[arg(long, value_enum, required_unless_present = "restore")]
+    control: Option<Kind>,
+    /// The folder of the server's settings.
+    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
+    mta_config: PathBuf,
+    /// The address that clients come from [default: a fresh one of 203.0.113.0/24 each time].
+    #[arg(long, value_name = "ADDR")]
+    client: Option<IpAddr>,
+    /// The recipient that is asked for, and always refused [default: a name of ours at the server].
+    #[arg(long, value_name = "ADDR")]
+    rcpt: Option<String>,
+    /// How often the same is measured at most, from 2 to 20.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=20))]
+    tries: u8,
+    /// How long one reply is waited for, such as 60s or 2m.
+    #[arg(long, value_name = "D", default_value = "60s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Text, or JSON where copies are measured.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Change the settings of the running server, and put them back: shown and asked first.
+    #[arg(long)]
+    in_place: bool,
+    /// The folder of the lab, which it prints as its files; needed only where several run.
+    #[arg(long, value_name = "FOLDER")]
+    at: Option<PathBuf>,
+    /// Do not ask before settings are changed.
+    #[arg(long)]
+    yes: bool,
+    /// Put back what a run that was killed left changed; harmless where there is nothing.
+    #[arg(long, conflicts_with_all = ["control", "in_place"])]
+    restore: bool,
+    /// The folder of journals [default: $XDG_STATE_HOME/maildoctor or ~/.local/state/maildoctor].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// What drives the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Postfix on this machine, by copies of it; needs root.
+    Postfix,
+    /// The console of a lab.
+    Lab,
+}
+
+/// Runs the command and gives its exit code.
+pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    match args.control {
+        _ if args.restore => in_place::restore(args),
+        None => bail!("it must be known which server this is; add --control postfix or --control lab"),
+        Some(Kind::Postfix) if args.in_place => {
+            bail!("copies of a Postfix serve, and its own settings are never changed; leave --in-place out")
+        }
+        Some(Kind::Postfix) => shadow::run(args),
+        Some(Kind::Lab) if !args.in_place => bail!(
+            "the lab's settings can only be tried in place; add --in-place, which shows what it will do and asks first"
+        ),
+        Some(Kind::Lab) if args.format == Format::Json => {
+            bail!("what is tried in place is told as text only; leave --format out")
+        }
+        Some(Kind::Lab) => in_place::run(args),
+    }
+}
