@@ -28,7 +28,7 @@ use serde::Deserialize;
 use crate::blacklists::Blacklist;
 
 /// What of a server's role a rule is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Mail exchange.
@@ -40,7 +40,7 @@ pub enum Role {
 }
 
 /// What happens to the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// The reply is sent.
@@ -61,7 +61,7 @@ pub enum Action {
 }
 
 /// A rule on a command.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The command.

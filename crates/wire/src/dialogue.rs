@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ehlo::Capabilities;
 use crate::octets;
-use crate::reply::{Reply, ReplyParser, TimedReply};
+use crate::reply::{Flaw, Reply, ReplyParser, TimedReply};
 
 /// Commands that a server refused, after which no more are sent in one session: servers such as Exim
 /// and Postfix tarpit or hang up at ten.
@@ -264,7 +264,7 @@ impl Dialogue {
                 Phase::Quit => self.over = true,
                 _ => {}
             }
-            self.over |= reply.code == 421;
+            self.over |= reply.code == 421 || reply.flaws.contains(&Flaw::Endless);
         }
         self.exchanges.push(exchange.clone());
         Some(exchange)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::reply::Reply;
+use crate::reply::{Flaw, Reply};
 
 /// The capabilities of a whole EHLO reply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,7 +19,8 @@ pub struct Capabilities {
 impl Capabilities {
     /// Reads a 250 reply to EHLO; `None` for any other.
     pub fn of(reply: &Reply) -> Option<Self> {
-        if reply.code != 250 {
+        // What was cut off lists only a part: nothing may be said to be missing in it.
+        if reply.code != 250 || reply.flaws.contains(&Flaw::Endless) {
             return None;
         }
         let mut lines = reply.lines.iter();

@@ -60,7 +60,9 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
     let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
     if (kept_us && checks.iter().any(|c| c.state.is_err()))
         || !saw_anything(case, checks)
-        || recipient_unanswered(checks)
+        || unanswered(checks, "recipient-unknown")
+        || (case.terms.credentials && unanswered(checks, "auth-rejected"))
+        || (case.terms.send && cut_off(checks, "data-rejected-content"))
     {
         return Verdict::Inconclusive;
     }
@@ -88,13 +90,18 @@ fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     })
 }
 
-/// Whether the recipient was asked for and no exchanger gave an answer that tells: mail may arrive or not.
-fn recipient_unanswered(checks: &[Check]) -> bool {
-    let asked: Vec<&Check> = checks.iter().filter(|c| c.code == "recipient-unknown").collect();
-    let none_told = asked.iter().all(|c| c.state.is_err());
+/// Whether something was asked for, the recipient or the account, and no server gave an answer that tells: mail may
+/// get through or not.
+fn unanswered(checks: &[Check], code: &str) -> bool {
+    let asked = || checks.iter().filter(|c| c.code == code && c.state != Ok(State::NotApplicable));
     let in_the_way =
-        |c: &&Check| matches!(c.why(), Some(Why::Blocked(_) | Why::Denied(_) | Why::Failed(_) | Why::NotReached));
-    none_told && asked.iter().any(in_the_way)
+        |c: &Check| matches!(c.why(), Some(Why::Blocked(_) | Why::Denied(_) | Why::Failed(_) | Why::NotReached));
+    asked().all(|c| c.state.is_err()) && asked().any(in_the_way)
+}
+
+/// Whether a server gave no whole answer to what was put to it.
+fn cut_off(checks: &[Check], code: &str) -> bool {
+    checks.iter().any(|c| c.code == code && matches!(c.why(), Some(Why::Denied(_))))
 }
 
 /// What a fault keeps a person from: the sentence for the manager begins with it.

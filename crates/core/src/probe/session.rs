@@ -181,6 +181,9 @@ async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
             return out;
         }
         out.tls_failed = true;
+        if talk.dialogue().is_over() {
+            return out;
+        }
     }
     out.session = Some(Session { talk, channel, verified, capabilities });
     out

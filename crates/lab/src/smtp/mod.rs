@@ -4,6 +4,7 @@ mod clients;
 mod service;
 mod session;
 mod store;
+mod stream;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -13,8 +14,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use secrecy::SecretString;
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -107,8 +107,8 @@ pub struct Site {
     pub cache: Cache,
     /// Who is connected.
     pub sessions: Sessions,
-    /// How often each rule has fitted.
-    pub counts: Mutex<HashMap<String, u32>>,
+    /// How often each rule has fitted, at whichever server.
+    pub counts: Mutex<HashMap<Rule, u32>>,
     /// Who is told what happens.
     pub events: tokio::sync::broadcast::Sender<String>,
 }
@@ -142,7 +142,7 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
                 continue;
             };
             if behaviour.door == Door::Reset {
-                reset(stream);
+                stream::Stream::reset_when_dropped(&stream);
                 continue;
             }
             let (site, behaviour) = (site.clone(), behaviour.clone());
@@ -153,12 +153,6 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
         }
     });
     Ok(())
-}
-
-/// Closes with RST instead of FIN.
-fn reset(stream: TcpStream) {
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-    drop(stream);
 }
 
 /// Makes the kernel drop SYNs: a queue of one, filled by connections of our own that nobody accepts.

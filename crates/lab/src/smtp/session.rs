@@ -8,13 +8,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maildoctor_wire::{dnsbl, rdns, sasl};
 use secrecy::ExposeSecret;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::clients::Present;
-use super::{Behaviour, Site, reset};
+use super::stream::Stream;
+use super::{Behaviour, Site};
 use crate::scenario::{Action, Role, Rule};
 
 /// The longest line that is read.
@@ -31,9 +32,6 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Rejected commands after which a client is sent away.
 const MAX_ERRORS: u32 = 20;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 struct Session<'a> {
     site: &'a Site,
@@ -65,9 +63,6 @@ pub(super) async fn run(site: &Site, behaviour: &Behaviour, stream: TcpStream, c
     let _ = stream.set_nodelay(true);
     let present = site.sessions.enter(&behaviour.host, client);
     site.tell(format!("{} {client} connected", behaviour.host));
-    if rule(site, behaviour, "BANNER", "", false).is_some_and(|r| r.action == Action::Reset) {
-        return reset(stream);
-    }
     let stream: Box<dyn Stream> = if behaviour.role == Role::Smtps && behaviour.tls.is_some() {
         match secured(behaviour, Box::new(stream)).await {
             Some(stream) => stream,
@@ -106,18 +101,18 @@ async fn secured(behaviour: &Behaviour, stream: Box<dyn Stream>) -> Option<Box<d
 /// The first rule that fits, counting its fits.
 fn rule<'a>(site: &Site, behaviour: &'a Behaviour, on: &str, argument: &str, authenticated: bool) -> Option<&'a Rule> {
     let argument = argument.to_ascii_lowercase();
-    behaviour.rules.iter().enumerate().find_map(|(place, rule)| {
+    behaviour.rules.iter().find(|rule| {
         let fits = rule.on.eq_ignore_ascii_case(on)
             && rule.role.is_none_or(|role| role == behaviour.role)
             && rule.authenticated.is_none_or(|wanted| wanted == authenticated)
             && rule.matches.as_ref().is_none_or(|text| argument.contains(&text.to_ascii_lowercase()));
         if !fits {
-            return None;
+            return false;
         }
         let mut counts = site.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(format!("{place}")).or_default();
+        let count = counts.entry((*rule).clone()).or_default();
         *count += 1;
-        rule.nth.is_none_or(|nth| nth == *count).then_some(rule)
+        rule.nth.is_none_or(|nth| nth == *count)
     })
 }
 
@@ -214,7 +209,11 @@ impl Session<'_> {
                 tokio::time::sleep(IDLE).await;
                 return None;
             }
-            Action::Cut | Action::Reset => return None,
+            Action::Cut => return None,
+            Action::Reset => {
+                self.stream.reset_when_dropped();
+                return None;
+            }
             Action::Drip | Action::Split => {
                 for octet in octets {
                     self.stream.write_all(&[octet]).await.ok()?;

@@ -46,13 +46,14 @@ fn connection(at: &At<'_, Service>) -> Option<Role> {
 }
 
 fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>, second: Option<Seen<'_, AuthWire>>) {
-    let Some(reply) = seen.reply() else {
-        found.missed(Why::Denied(seen.id()));
-        return;
-    };
     if seen.accepted().is_some() {
         return;
     }
+    // Whoever only asks on, or was cut off by us, has refused nobody.
+    let Some(reply) = seen.reply().filter(|r| r.class() >= 4 && seen.failed.is_none()) else {
+        found.missed(Why::Denied(seen.id()));
+        return;
+    };
     let server = called(at.case, &at.on, &at.from);
     let quoted = reply.quoted();
     let other_works = second.filter(|s| s.accepted().is_some());

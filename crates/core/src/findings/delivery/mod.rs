@@ -42,9 +42,13 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let Some(last) = message.view().last().filter(|e| matches!(e.phase, Phase::Data | Phase::Content)) else {
             continue;
         };
-        let Some(reply) = last.whole().filter(|r| r.class() >= 4) else {
+        let Some(reply) = last.whole() else {
+            found.missed(Why::Denied(message.id()));
             continue;
         };
+        if reply.class() < 4 {
+            continue;
+        }
         let code = meaning(Phase::Content, reply)
             .and_then(|meaning| code_among(Phase::Content, meaning, CODES))
             .unwrap_or("data-rejected-content");

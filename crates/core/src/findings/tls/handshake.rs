@@ -1,10 +1,12 @@
 //! STARTTLS and the handshake: starttls-not-offered, starttls-refused, tls-handshake-failed,
 //! tls-handshake-timeout, starttls-injection, starttls-keeps-auth-plain, tls-on-starttls-port.
 
+use maildoctor_wire::dialogue::End;
 use maildoctor_wire::hello::HelloAnswer;
 
 use super::super::ways::called;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::Why;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Injection, Starttls};
 use crate::questions::tcp::Role;
 use crate::questions::tls::{Handshake, Shaken};
@@ -45,19 +47,21 @@ fn not_offered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let starttls = at.ask(&Starttls)?;
-    let reply = starttls.need(|s| s.reply())?;
-    if reply.code != 220 {
-        found
-            .is(Key::Named(reply.quoted()))
-            .says(format!(
-                "{} offers STARTTLS and then refuses it: \"{}\"",
-                called(at.case, &at.on, &at.from),
-                reply.quoted()
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("reply", reply.quoted())
-            .witnessed(starttls.id());
-    }
+    let exchange = &starttls.exchange;
+    let answer = match (exchange.whole(), exchange.end) {
+        (Some(reply), _) if reply.code == 220 => return found.state(),
+        (Some(reply), _) => format!("\"{}\"", reply.quoted()),
+        (None, End::Closed | End::Reset) => exchange.in_words(),
+        // A wait that the end of the run cut short says nothing.
+        (None, _) if exchange.wait_ms() >= at.case.terms.timeout_ms => exchange.in_words(),
+        (None, _) => return Err(Why::Denied(starttls.id())),
+    };
+    found
+        .is(Key::Named(answer.clone()))
+        .says(format!("{} offers STARTTLS and then refuses it: {answer}", called(at.case, &at.on, &at.from)))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("reply", answer.trim_matches('"'))
+        .witnessed(starttls.id());
     found.state()
 }
 

@@ -20,6 +20,9 @@ use crate::vantage::Stream;
 /// The most octets that one session may send us.
 const MAX_SESSION_OCTETS: usize = 4 * 1024 * 1024;
 
+/// The most items of one answer that are kept: each holds a buffer of its own, however short its line is.
+const MAX_ITEMS: usize = 500;
+
 /// The most messages of a search that are looked at.
 const MAX_HITS: usize = 5;
 
@@ -107,6 +110,19 @@ impl Greeted {
     }
 }
 
+/// The items of an answer; more than [`MAX_ITEMS`] are a flood.
+async fn few<T>(stream: impl futures::Stream<Item = async_imap::error::Result<T>>) -> Result<Vec<T>, String> {
+    let mut stream = std::pin::pin!(stream);
+    let mut items = Vec::new();
+    while let Some(item) = stream.try_next().await.map_err(|e| clean(&e.to_string()))? {
+        if items.len() >= MAX_ITEMS {
+            return Err(format!("one answer of the server has more than {MAX_ITEMS} items"));
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
 fn clean(text: &str) -> String {
     maildoctor_wire::octets::escape(text.as_bytes()).chars().take(300).collect()
 }
@@ -149,7 +165,7 @@ impl Session {
     async fn names(&mut self) -> Result<Vec<String>, String> {
         let listed: Vec<_> = {
             let stream = self.inner.list(Some(""), Some("*")).await.map_err(|e| clean(&e.to_string()))?;
-            stream.try_collect().await.map_err(|e| clean(&e.to_string()))?
+            few(stream).await?
         };
         let mut names = vec!["INBOX".to_owned()];
         for name in listed.iter().take(200) {
@@ -165,7 +181,7 @@ impl Session {
         let messages: Vec<_> = {
             let stream =
                 self.inner.uid_fetch(uid.to_string(), "BODY.PEEK[]").await.map_err(|e| clean(&e.to_string()))?;
-            stream.try_collect().await.map_err(|e| clean(&e.to_string()))?
+            few(stream).await?
         };
         Ok(messages
             .first()
@@ -177,11 +193,11 @@ impl Session {
     /// touch what others have marked, so without UIDPLUS the mark is all.
     async fn remove(&mut self, uid: u32) -> bool {
         let marked = match self.inner.uid_store(uid.to_string(), "+FLAGS (\\Deleted)").await {
-            Ok(stream) => stream.try_collect::<Vec<_>>().await.is_ok(),
+            Ok(stream) => few(stream).await.is_ok(),
             Err(_) => false,
         };
         let expunged = match self.inner.uid_expunge(uid.to_string()).await {
-            Ok(stream) => stream.try_collect::<Vec<_>>().await.is_ok(),
+            Ok(stream) => few(stream).await.is_ok(),
             Err(_) => false,
         };
         marked && expunged

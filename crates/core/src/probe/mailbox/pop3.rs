@@ -81,7 +81,10 @@ impl Session {
     /// Looks for a marked message among the newest.
     pub(super) async fn find(&mut self, mark: &str, remove: bool) -> Result<Option<Fetched>, String> {
         let stat = self.say("STAT", false).await?;
-        let count: u32 = stat.text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let count: Option<u32> = stat.text.split_whitespace().next().and_then(|n| n.parse().ok());
+        let count = count
+            .filter(|_| stat.ok)
+            .ok_or_else(|| format!("to STAT the server answers \"{}\", which counts no messages", stat.text))?;
         for number in (count.saturating_sub(MAX_MESSAGES) + 1..=count).rev() {
             let head = self.say(&format!("TOP {number} 0"), true).await?;
             if !head.ok || !carries(&joined(&head), mark) {
