@@ -40,7 +40,7 @@ pub(crate) fn run(runs: usize) -> anyhow::Result<()> {
         .split(' ')
         .map(|on| format!("[[rule]]\non = \"{on}\"\ndelay = \"{SLOWNESS}\"\n"))
         .collect();
-    std::fs::write(&story, format!("name = \"slow\"\n{rules}"))?;
+    std::fs::write(&story, rules)?;
     let running = lab::start(&program, &["--scenario", &story.display().to_string()])?;
     let check = format!("{} {}", program.display(), running.check);
     against_chain("slow lab", &check, &folder.0.join("case.json"))?;
