@@ -1,6 +1,7 @@
 //! An observation in one line, for people: what was asked, and what was seen.
 
 use super::dns::walk;
+use super::host::{self, clients, lookups};
 use super::{dns, line_ends, mailbox, place, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
@@ -64,6 +65,12 @@ pub fn describe(observation: &Observation) -> String {
                 format!("the mailbox cannot be read: {error}")
             }
         }),
+        lookups::Lookups::PROBE => {
+            read::<lookups::Lookups>(observation).map(|w| host::describe::of_lookups(&place(observation), &w))
+        }
+        clients::Clients::PROBE => {
+            read::<clients::Clients>(observation).map(|w| host::describe::of_clients(&place(observation), &w))
+        }
         place::Opening::PROBE => read::<place::Opening>(observation).map(|w| match w {
             place::Opened::Ready { resolver, source, .. } => {
                 let from = source.map(|ip| format!("{ip} and ")).unwrap_or_default();

@@ -3,6 +3,7 @@
 
 pub mod asks;
 pub mod clients;
+pub(super) mod describe;
 pub mod lookups;
 pub mod network;
 pub mod postfix;
