@@ -55,12 +55,14 @@ impl PostfixShadows {
         if !rustix::process::geteuid().is_root() {
             return Err(ControlError::unusable(
                 "a copy of Postfix can only be started by root",
-                "run this with sudo on the server, or use --control manual",
+                "run this with sudo on the server",
             ));
         }
         let name = folder.display().to_string();
         let wire = read(&name).await;
-        let flaws = wire.flaws.join("; ");
+        let mut flaws = wire.flaws.clone();
+        flaws.dedup();
+        let flaws = flaws.join("; ");
         let view = <Postfix as Question>::read(wire).ok_or_else(|| {
             ControlError::unusable(
                 format!("the settings of Postfix in {name} cannot be read ({flaws})"),
