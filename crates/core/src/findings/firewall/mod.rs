@@ -2,11 +2,12 @@
 //! port-filtered-from-outside.
 
 use super::ways::{called, host_of};
-use super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Why};
+use crate::questions::dns::Records;
 use crate::questions::smtp::{Channel, Ehlo, FIRST};
 use crate::questions::tcp::{Connect, Role};
-use crate::subject::Service;
+use crate::subject::{Service, Subject, VantageId};
 
 const SMTP: &[Role] = &[Role::Smtp, Role::Submission];
 
@@ -101,7 +102,7 @@ fn hijacks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some((here, rest)) = names.split_first() else {
         return Ok(State::Clear);
     };
-    if let Some(other) = rest.iter().find(|o| o.1 != here.1 && !o.1.is_empty() && !here.1.is_empty()) {
+    if let Some(other) = rest.iter().find(|o| is_a_stranger(&here.1, &o.1)) {
         found
             .is(at.on)
             .says(format!(
@@ -118,6 +119,33 @@ fn hijacks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .proof(other.2, Basis::OwnMeasure);
     }
     found.state()
+}
+
+/// Whether two greetings cannot be two machines of one cluster behind one address: they share no parent domain.
+fn is_a_stranger(one: &str, other: &str) -> bool {
+    let parent = |name: &str| -> Vec<String> { name.rsplit('.').take(2).map(str::to_owned).collect() };
+    !one.is_empty() && !other.is_empty() && parent(one) != parent(other)
+}
+
+/// Whether a place got through to anybody's mail exchange, or to the server named as a control: only then is a dead
+/// port at the target's side beyond doubt.
+fn gets_out(at: &At<'_, Service>, from: &VantageId) -> bool {
+    services(at.case, &[Role::Smtp, Role::Control], from, false)
+        .iter()
+        .any(|service| at.ask_from(&Connect, service, from).is_ok_and(|c| c.open().is_some()))
+}
+
+/// Whether more than one resolver was asked for the exchangers, and all named the same.
+fn dns_agrees(at: &At<'_, Service>) -> bool {
+    let Some(domain) = at.case.mail_domain().map(Subject::from) else { return false };
+    let answers: Vec<_> = at
+        .case
+        .every::<Records>()
+        .filter(|seen| seen.observation().subject == domain)
+        .filter(|seen| seen.observation().asked.get("type").and_then(|t| t.as_str()) == Some("MX"))
+        .filter_map(|seen| seen.view().definite().map(|answer| answer.mx()))
+        .collect();
+    answers.len() > 1 && answers.windows(2).all(|pair| matches!(pair, [one, other] if one == other))
 }
 
 fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -137,11 +165,14 @@ fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     if let (Some(inside), false) = (open.first(), shut.is_empty()) {
         let outside: Vec<String> = shut.iter().map(|(v, _)| v.to_string()).collect();
+        let sure = shut.iter().all(|(from, _)| gets_out(at, from));
+        let basis = if sure { Basis::Witnessed } else { Basis::OwnMeasure };
+        let dns = if dns_agrees(at) { ", and the DNS says the same everywhere" } else { "" };
         let host = host_of(at.case, &at.on, &inside.0).unwrap_or_else(|| at.on.0.ip().to_string());
         let finding = found
             .is(Key::Named("filtered".to_owned()))
             .says(format!(
-                "{host} ({}) port {} is open from {} and shut from {}, and the DNS says the same everywhere: a firewall in between",
+                "{host} ({}) port {} is open from {} and shut from {}{dns}: a firewall in between",
                 at.on.0.ip(),
                 at.on.0.port(),
                 inside.0,
@@ -150,10 +181,29 @@ fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())
             .detail("vantage", outside.join(", "))
-            .witnessed(inside.1);
+            .proof(inside.1, Basis::Witnessed);
         for (_, id) in &shut {
-            finding.witnessed(*id).claims(*id, Share::Whole, Basis::Witnessed);
+            finding.proof(*id, basis).claims(*id, Share::Whole, basis);
+        }
+        if !sure {
+            found.suggest_with(
+                "port-filtered-from-outside",
+                "a server known to be up shows whether that place can reach port 25 anywhere",
+                "--control-mx HOST",
+            );
         }
     }
     found.state()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_a_stranger;
+
+    #[test]
+    fn machines_of_one_domain_behind_one_address_are_no_strangers() {
+        assert!(!is_a_stranger("mx1.example.org", "mx2.example.org"));
+        assert!(is_a_stranger("mx1.example.org", "smtp.provider.example"));
+        assert!(!is_a_stranger("", "smtp.provider.example"));
+    }
 }
