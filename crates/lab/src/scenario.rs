@@ -66,7 +66,7 @@ pub enum Action {
 pub struct Rule {
     /// The command.
     pub on: String,
-    /// Only where the argument holds this text, whatever its case.
+    /// Only where the argument (for `CONTENT`: the message) holds this text, whatever its case.
     #[serde(default)]
     pub matches: Option<String>,
     /// Only the n-th time, counted over all connections.

@@ -1,6 +1,7 @@
 //! The lab's SMTP receiver: one server per address and role, many clients at once.
 
 mod clients;
+mod rules;
 mod service;
 mod session;
 mod store;

@@ -1,7 +1,6 @@
 //! One client's session with the receiver.
 
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,9 +13,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::clients::Present;
+use super::rules::{self, Verdict};
 use super::stream::Stream;
 use super::{Behaviour, Site};
-use crate::scenario::{Action, Role, Rule};
+use crate::scenario::{Action, Role};
 
 /// The longest line that is read.
 const MAX_LINE: usize = 8 * 1024;
@@ -98,24 +98,6 @@ async fn secured(behaviour: &Behaviour, stream: Box<dyn Stream>) -> Option<Box<d
     Some(Box::new(stream))
 }
 
-/// The first rule that fits, counting its fits.
-fn rule<'a>(site: &Site, behaviour: &'a Behaviour, on: &str, argument: &str, authenticated: bool) -> Option<&'a Rule> {
-    let argument = argument.to_ascii_lowercase();
-    behaviour.rules.iter().find(|rule| {
-        let fits = rule.on.eq_ignore_ascii_case(on)
-            && rule.role.is_none_or(|role| role == behaviour.role)
-            && rule.authenticated.is_none_or(|wanted| wanted == authenticated)
-            && rule.matches.as_ref().is_none_or(|text| argument.contains(&text.to_ascii_lowercase()));
-        if !fits {
-            return false;
-        }
-        let mut counts = site.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((*rule).clone()).or_default();
-        *count += 1;
-        rule.nth.is_none_or(|nth| nth == *count)
-    })
-}
-
 impl Session<'_> {
     async fn serve(&mut self) -> Option<()> {
         self.look_up().await;
@@ -176,32 +158,25 @@ impl Session<'_> {
         self.site.cache.keep(ip, self.listed.clone());
     }
 
-    /// Sends a reply, or what a rule makes of it.
+    /// Sends a reply, or what the rules make of it.
     async fn answer(&mut self, on: &str, argument: &str, usual: &str) -> Option<String> {
-        let rule = self.rule(on, argument);
-        self.answer_by(rule, on, argument, usual).await
+        let verdict = self.judge_by_rules(on, argument.as_bytes());
+        self.answer_by(verdict, on, argument, usual).await
     }
 
-    /// The first rule that fits, counting its fits.
-    fn rule(&self, on: &str, argument: &str) -> Option<Rule> {
-        rule(self.site, self.behaviour, on, argument, self.user.is_some()).cloned()
+    fn judge_by_rules(&self, on: &str, argument: &[u8]) -> Verdict {
+        rules::judge(self.site, self.behaviour, on, argument, self.user.is_some())
     }
 
-    async fn answer_by(&mut self, rule: Option<Rule>, on: &str, argument: &str, usual: &str) -> Option<String> {
+    async fn answer_by(&mut self, verdict: Verdict, on: &str, argument: &str, usual: &str) -> Option<String> {
         self.present.does(on);
-        let mut reply = usual.to_owned();
-        let mut action = Action::Reply;
-        if let Some(rule) = rule {
-            action = rule.action;
-            if let Some(text) = rule.reply {
-                reply = text;
-            }
-            if action == Action::Tease {
-                self.stream.write_all(&wire(&reply.replacen(' ', "-", 1))).await.ok()?;
-                self.stream.flush().await.ok()?;
-            }
-            tokio::time::sleep(rule.delay).await;
+        let Verdict { delay, reply, action } = verdict;
+        let reply = reply.unwrap_or_else(|| usual.to_owned());
+        if action == Action::Tease {
+            self.stream.write_all(&wire(&reply.replacen(' ', "-", 1))).await.ok()?;
+            self.stream.flush().await.ok()?;
         }
+        tokio::time::sleep(delay).await;
         let octets = wire(&reply);
         match action {
             Action::Reply | Action::Tease => self.stream.write_all(&octets).await.ok()?,
@@ -484,13 +459,9 @@ impl Session<'_> {
         let recipients = std::mem::take(&mut self.recipients);
         self.sender = None;
         // What a rule refuses or never answers is not queued: only a 250 promises anything.
-        let rule = self.rule("CONTENT", "");
-        let taken = rule.as_ref().is_none_or(|r| {
-            let answers = !matches!(r.action, Action::Silent | Action::Cut | Action::Reset);
-            answers && r.reply.as_ref().is_none_or(|text| text.starts_with('2'))
-        });
-        if !taken {
-            return self.answer_by(rule, "CONTENT", "", "250 2.0.0 ok").await.map(drop);
+        let verdict = self.judge_by_rules("CONTENT", &message);
+        if !verdict.takes() {
+            return self.answer_by(verdict, "CONTENT", "", "250 2.0.0 ok").await.map(drop);
         }
         let date = jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z");
         let with = if self.tls { "ESMTPS" } else { "ESMTP" };
@@ -503,13 +474,13 @@ impl Session<'_> {
         match self.site.store.enqueue(&recipients, [head.as_bytes(), &message].concat()).await {
             Ok(queued) => {
                 let usual = format!("250 2.0.0 Ok: queued as {}", queued.id());
-                let answered = self.answer_by(rule, "CONTENT", "", &usual).await;
+                let answered = self.answer_by(verdict, "CONTENT", "", &usual).await;
                 if !self.behaviour.loses {
                     self.site.store.deliver_later(queued, self.behaviour.folder, self.behaviour.delivery_delay).await;
                 }
                 answered.map(drop)
             }
-            Err(_) => self.answer_by(rule, "CONTENT", "", "452 4.3.1 insufficient system storage").await.map(drop),
+            Err(_) => self.answer_by(verdict, "CONTENT", "", "452 4.3.1 insufficient system storage").await.map(drop),
         }
     }
 
