@@ -70,6 +70,8 @@ fn no_observation_taken_away_makes_a_fault() {
         &["dmarc-missing"],
         &["dmarc-report-unauthorised"],
         &["tlsrpt-missing"],
+        &["ip-listed"],
+        &["domain-listed"],
     ] {
         let case = case_of(faults);
         let before = found(&case);

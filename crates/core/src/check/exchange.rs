@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::{join, join_all, join3};
 
 use super::{MAX_WAYS, Visited};
-use crate::probe::Context;
 use crate::probe::dns::{self, Exchanger};
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
+use crate::probe::{Context, blacklist};
 use crate::questions::dns::Via;
 use crate::questions::tcp::Role;
 
@@ -128,7 +128,7 @@ pub(super) async fn blacklists(context: &Context, way: SocketAddr, known: &Known
     if new.is_empty() {
         return;
     }
-    let lists = join_all(context.options.dnsbl.iter().map(|zone| dns::blacklist(context, zone, &new, Via::Own)));
+    let lists = join_all(context.options.dnsbl.iter().map(|zone| blacklist::addresses(context, zone, &new, Via::Own)));
     // With a name given for EHLO nobody else looks our own name up, and a slow one may be what is waited for.
     let own = async {
         if let Some(ip) = source.filter(|ip| context.options.helo.is_some() && new.contains(ip)) {

@@ -12,7 +12,7 @@ use super::{Visited, nobody};
 use crate::probe::dns;
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
-use crate::probe::{Context, records, token};
+use crate::probe::{Context, blacklist, records, token};
 use crate::questions::dns::Via;
 use crate::questions::tcp::Role;
 use crate::target::Target;
@@ -41,7 +41,12 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
             records::look(context, domain).await;
         }
     };
-    let control = async { join(control, policies).await.0 };
+    let lists = async {
+        if let Some(domain) = domain.as_deref().filter(|_| first && options.wants("reputation")) {
+            join_all(options.dnsbl.iter().map(|zone| blacklist::domain(context, zone, domain))).await;
+        }
+    };
+    let control = async { join3(control, policies, lists).await.0 };
     let (exchange, submitted, ()) = match target {
         Target::Domain(name) | Target::Address { domain: name, .. } => {
             let all = whole_domain(context, name, &envelope, matches!(target, Target::Domain(_)));

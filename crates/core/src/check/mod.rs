@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::case::{Case, Noted, Recorder, TargetRecord, Terms, millis};
+use crate::case::{Case, Noted, Question, Recorder, TargetRecord, Terms, millis};
 use crate::chance;
 use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
@@ -23,6 +23,7 @@ use crate::probe::context::AuthBudget;
 use crate::probe::session::Way;
 use crate::probe::tls::{TrustError, Trusted};
 use crate::probe::walk;
+use crate::questions::dns::{ListEntry, ListedDomain};
 use crate::questions::tcp::Role;
 use crate::roots::{Roots, RootsError};
 use crate::target::Target;
@@ -207,7 +208,9 @@ fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
         recorder.skip("mailbox.login/1", None, "no mailbox was named", "--mailbox imaps://HOST");
     }
     if options.dnsbl.is_empty() {
-        recorder.skip("dns.dnsbl/1", None, "no blacklist was named", "--dnsbl=ZONE");
+        for probe in [ListEntry::PROBE, ListedDomain::PROBE] {
+            recorder.skip(probe, None, "no blacklist was asked", "");
+        }
     }
     if !options.on_host {
         on_host::skip(recorder, "what a server looks up is seen only on its own host", "");

@@ -9,8 +9,7 @@ use futures::future::join_all;
 use super::captured::Watching;
 use crate::case::{Question, Recorder};
 use crate::options::Options;
-use crate::probe::host;
-use crate::probe::{Context, dns};
+use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::Via;
 use crate::questions::host::clients::Clients;
 use crate::questions::host::lookups::Lookups;
@@ -54,7 +53,7 @@ async fn ask_lists(context: &Context, instance: &PostfixView, resolver: SocketAd
     let same = resolver == context.vantage.resolver();
     let via = if same { Via::Own } else { Via::Server(resolver) };
     let new = zones.into_iter().filter(|zone| !(same && context.options.dnsbl.contains(zone))).take(MAX_LISTS);
-    join_all(new.map(|zone| async move { dns::blacklist(context, &zone, &[], via).await })).await;
+    join_all(new.map(|zone| async move { blacklist::addresses(context, &zone, &[], via).await })).await;
 }
 
 /// What runs on the host while the look goes on.

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use futures::future::{join, join_all};
-use maildoctor_wire::{dnsbl, rdns};
+use maildoctor_wire::rdns;
 
 use super::Context;
 use crate::questions::dns::walk::Unchecked;
-use crate::questions::dns::{Addresses, Dns, ListEntry, RecordType, Records, ReverseNames, Via};
-use crate::subject::{Addr, Domain, Host, Zone};
+use crate::questions::dns::{Addresses, Dns, RecordType, Records, ReverseNames, Via};
+use crate::subject::{Addr, Domain, Host};
 use crate::vantage::Asking;
 
 /// The most MX hosts whose addresses are asked for; RFC 5321 knows no limit, and hostile zones no shame.
@@ -122,34 +122,4 @@ pub async fn submission_srv(context: &Context, domain: &str) -> Vec<(String, u16
     };
     let (starttls, implicit) = join(ask("_submission", false), ask("_submissions", true)).await;
     [starttls, implicit].concat()
-}
-
-/// Asks a blacklist for addresses and for its test entries (RFC 5782 section 5), with the reasons of
-/// what is listed; where the entry that every list has is not there, whether there is such a zone at all.
-pub async fn blacklist(context: &Context, zone: &str, under_test: &[IpAddr], via: Via) {
-    let on = Zone::new(zone);
-    let mut addresses: Vec<IpAddr> = under_test.to_vec();
-    addresses.extend([dnsbl::TEST_LISTED, dnsbl::TEST_UNLISTED].map(IpAddr::from));
-    addresses.sort();
-    addresses.dedup();
-    join_all(addresses.into_iter().map(|address| {
-        let on = &on;
-        async move {
-            let name = dnsbl::query_name(address, zone);
-            let question = ListEntry { address, rtype: RecordType::A, via };
-            let wire = context.lookup(&question, on, via, &name, RecordType::A).await;
-            let view = Dns { wire };
-            let listed = view.definite().map(|a| !a.addresses().is_empty());
-            let must_be_listed = address == IpAddr::from(dnsbl::TEST_LISTED);
-            if listed == Some(true) && !must_be_listed {
-                let question = ListEntry { address, rtype: RecordType::Txt, via };
-                context.lookup(&question, on, via, &name, RecordType::Txt).await;
-            }
-            if listed == Some(false) && must_be_listed {
-                let question = Records { rtype: RecordType::Soa, via };
-                context.lookup(&question, &Domain::new(zone), via, zone, RecordType::Soa).await;
-            }
-        }
-    }))
-    .await;
 }

@@ -13,6 +13,7 @@ pub fn describe(observation: &Observation) -> String {
         | dns::ReverseNames::PROBE
         | dns::Followed::PROBE
         | dns::ListEntry::PROBE
+        | dns::ListedDomain::PROBE
         | walk::Authoritative::PROBE
         | walk::Unchecked::PROBE
         | walk::Again::PROBE => of_dns(observation),

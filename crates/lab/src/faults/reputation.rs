@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use maildoctor_wire::dnsbl;
 
 use super::{Fault, fault, source};
+use crate::blacklists::Blacklist;
 use crate::dns::{View, data};
-use crate::{BLACKLIST, LabError, Setup};
+use crate::{BLACKLIST, DOMAIN, LabError, Setup};
 
 pub(super) const FAULTS: &[Fault] = &[
     fault("dnsbl-lists-everyone", |s| list_answers(s, [dnsbl::TEST_UNLISTED.into(), source()], dnsbl::TEST_LISTED)),
@@ -23,7 +24,34 @@ pub(super) const FAULTS: &[Fault] = &[
         ask_the_list(s);
         Ok(())
     }),
+    fault("ip-listed", |s| {
+        let name = dnsbl::query_name(s.plan.mx(1), BLACKLIST);
+        s.zones.add(&name, data::address([127, 0, 0, 2].into()));
+        s.zones.add(&name, data::txt("spam received 2026-11-20; https://dnsbl.lab.example/query"));
+        ask_the_list(s);
+        Ok(())
+    }),
+    fault("ip-listed-pbl", |s| {
+        // Which codes are policy, each list says for itself: this one is known.
+        Blacklist::healthy(POLICY_LIST).publish(&mut s.zones);
+        s.zones.add(&dnsbl::query_name(s.plan.mx(1), POLICY_LIST), data::address([127, 0, 0, 11].into()));
+        s.arguments.push(format!("--dnsbl={POLICY_LIST}"));
+        Ok(())
+    }),
+    fault("domain-listed", |s| {
+        for name in [dnsbl::TEST_DOMAIN, DOMAIN] {
+            s.zones.add(&dnsbl::domain_query_name(name, DOMAIN_LIST), data::address([127, 0, 0, 2].into()));
+        }
+        s.arguments.push(format!("--dnsbl={DOMAIN_LIST}"));
+        Ok(())
+    }),
 ];
+
+/// A list that says of addresses what kind they are, served by the lab's own DNS.
+const POLICY_LIST: &str = "zen.spamhaus.org";
+
+/// A list of domains.
+const DOMAIN_LIST: &str = "domains.bl.example";
 
 /// The list answers for these addresses, and `check` asks it.
 fn list_answers<const N: usize>(setup: &mut Setup, addresses: [IpAddr; N], answer: Ipv4Addr) -> Result<(), LabError> {

@@ -151,7 +151,7 @@ impl Session<'_> {
                 self.behaviour.host,
                 began.elapsed().as_millis()
             ));
-            if answer.iter().any(|a| matches!(dnsbl::meaning(*a), dnsbl::Meaning::Listed | dnsbl::Meaning::Policy)) {
+            if answer.iter().any(|a| dnsbl::is_listing(zone, *a)) {
                 self.listed = Some(zone.clone());
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 /// Blacklists that many servers ask.
-const COMMON_LISTS: &str = "zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
+const COMMON_LISTS: &str = "zen.spamhaus.org,dbl.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -110,7 +110,7 @@ pub(crate) struct Args {
     /// A server known to be up, asked before "our own port 25 is blocked" is claimed.
     #[arg(long, value_name = "HOST")]
     pub(super) control_mx: Option<String>,
-    /// Time and ask blacklists for the addresses under test: some common ones, or those named.
+    /// Time and ask blacklists for the addresses and the domain under test: some common ones, or those named.
     #[arg(long, value_name = "ZONE,…", value_delimiter = ',', num_args = 0..=1, require_equals = true, default_missing_value = COMMON_LISTS)]
     pub(super) dnsbl: Vec<String>,
     /// A selector whose DKIM key must be there; repeatable.

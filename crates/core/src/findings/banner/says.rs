@@ -49,7 +49,8 @@ fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: u16, words: &str) -
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .witnessed(banner.id())
-            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+            .claims(banner.id(), Share::Whole, Basis::Witnessed)
+            .owes_step(banner.id());
         if let Some(zone) = named_zone(&reply.text()) {
             finding.detail("zone", zone);
         }

@@ -2,10 +2,12 @@
 //! postmaster-missing, rcpt-slow, rcpt-timeout.
 
 use maildoctor_wire::dialogue::{End, Phase};
+use maildoctor_wire::octets::shell_word;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
 use super::super::replies::code_among;
+use super::super::reputation::was_asked;
 use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::questions::smtp::Recipient;
@@ -94,11 +96,14 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(enhanced) = reply.enhanced() {
         finding.detail("enhanced_code", enhanced.to_string());
     }
-    if let Some(zone) = named_zone(&reply.text()) {
-        finding.detail("zone", zone);
-    }
+    let zone = named_zone(&reply.text());
+    finding.known("zone", zone.as_deref());
     if matches!(code, "rcpt-deferred" | "rcpt-rejected-dnsbl" | "server-storage-full") {
         finding.owes_step(seen.id());
+    }
+    if let Some(zone) = zone.filter(|zone| code == "rcpt-rejected-dnsbl" && !was_asked(at.case, zone)) {
+        let why = format!("whether {zone} lists the address that we come from, and why, or everybody");
+        found.suggest_with(code, why, format!("--dnsbl={}", shell_word(&zone)));
     }
     found.state()
 }

@@ -4,15 +4,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use maildoctor_wire::dnsbl::{self, Meaning};
-use maildoctor_wire::wording::named_zone;
 
 use super::super::host::configured;
-use super::super::{At, Basis, Finding, Found, Rule, Share, Told};
-use crate::case::{ObsId, Seen, Why};
+use super::super::{At, Basis, Finding, Found, Rule, Told};
+use super::{answers, lay_on_refusals, refusals, test_domain};
+use crate::case::{Seen, Why};
 use crate::catalogue::{Party, Severity};
-use crate::questions::dns::{Definite, Dns, ListEntry, RecordType, Records, Via};
-use crate::questions::smtp::{Banner, Rcpt};
-use crate::subject::{Domain, Service, Zone};
+use crate::questions::dns::{Dns, ListEntry, ListedDomain, RecordType, Records, Via};
+use crate::subject::{Domain, Zone};
 
 pub(super) const RULES: &[Rule] = &[
     Rule::zone(&["dnsbl-lists-everyone"], lists_everyone),
@@ -20,44 +19,89 @@ pub(super) const RULES: &[Rule] = &[
     Rule::zone(&["dnsbl-query-blocked"], refuses),
 ];
 
-/// The A questions to this list, with their answers; those for `address` alone where it is given.
-fn entries<'c>(at: &At<'c, Zone>, address: Option<Ipv4Addr>) -> Result<Vec<(ListEntry, Seen<'c, Dns>)>, Why> {
-    let wanted = address.map(IpAddr::from);
-    let found: Vec<(ListEntry, Seen<'c, Dns>)> = at
-        .case
-        .every::<ListEntry>()
-        .filter(|seen| seen.observation().vantage == at.from && seen.observation().subject == at.on.clone().into())
-        .filter_map(|seen| Some((serde_json::from_value(seen.observation().asked.clone()).ok()?, seen)))
-        .filter(|(question, _): &(ListEntry, _)| question.rtype == RecordType::A)
-        .filter(|(question, _)| wanted.is_none_or(|address| address == question.address))
-        .collect();
-    found.iter().for_each(|(_, seen)| at.note(seen.id()));
+/// Which entries of a list are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// The test entries that every list has.
+    Listed,
+    /// The test entries that no list may have.
+    Unlisted,
+    /// Whatever it was asked for.
+    Any,
+}
+
+/// One entry that a list was asked for.
+struct Entry<'c> {
+    via: Via,
+    /// What it is an entry for.
+    of: String,
+    is_domain: bool,
+    seen: Seen<'c, Dns>,
+}
+
+/// The A questions to this list, with their answers.
+fn entries<'c>(at: &At<'c, Zone>, which: Which) -> Result<Vec<Entry<'c>>, Why> {
+    let subject = at.on.clone().into();
+    let wanted = |seen: &Seen<'c, Dns>| seen.observation().vantage == at.from && seen.observation().subject == subject;
+    let addresses = at.case.every::<ListEntry>().filter(wanted).filter_map(|seen| {
+        let asked: ListEntry = serde_json::from_value(seen.observation().asked.clone()).ok()?;
+        let fits = match which {
+            Which::Listed => asked.address == IpAddr::from(dnsbl::TEST_LISTED),
+            Which::Unlisted => asked.address == IpAddr::from(dnsbl::TEST_UNLISTED),
+            Which::Any => true,
+        };
+        (fits && asked.rtype == RecordType::A).then(|| Entry {
+            via: asked.via,
+            of: asked.address.to_string(),
+            is_domain: false,
+            seen,
+        })
+    });
+    let test = test_domain(at.on.as_str());
+    let domains = at.case.every::<ListedDomain>().filter(wanted).filter_map(|seen| {
+        let asked: ListedDomain = serde_json::from_value(seen.observation().asked.clone()).ok()?;
+        let fits = match which {
+            Which::Listed => asked.name == test,
+            Which::Unlisted => asked.name == dnsbl::TEST_NO_DOMAIN,
+            Which::Any => true,
+        };
+        // A list that is not known, and has no test entry for domains, is no list of domains.
+        let is_one = dnsbl::known(at.on.as_str()).is_some() || asked.name != test || is_listed(&seen);
+        (fits && is_one && asked.rtype == RecordType::A).then_some(Entry {
+            via: asked.via,
+            of: asked.name,
+            is_domain: true,
+            seen,
+        })
+    });
+    let found: Vec<Entry<'c>> = addresses.chain(domains).collect();
+    found.iter().for_each(|entry| at.note(entry.seen.id()));
     if found.is_empty() {
-        let address = address.unwrap_or(dnsbl::TEST_LISTED).into();
+        let address = if which == Which::Unlisted { dnsbl::TEST_UNLISTED } else { dnsbl::TEST_LISTED }.into();
         at.ask(&ListEntry { address, rtype: RecordType::A, via: Via::Own })?;
     }
     Ok(found)
 }
 
-fn answers(answer: &Definite<'_>) -> Vec<Ipv4Addr> {
-    answer.addresses().into_iter().filter_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None }).collect()
+fn is_listed(seen: &Seen<'_, Dns>) -> bool {
+    seen.definite().is_some_and(|definite| !definite.addresses().is_empty())
 }
 
-fn refused(answers: &[Ipv4Addr]) -> Option<Ipv4Addr> {
-    answers.iter().copied().find(|answer| dnsbl::meaning(*answer) == Meaning::Refused)
+fn refused(at: &At<'_, Zone>, answers: &[Ipv4Addr]) -> Option<Ipv4Addr> {
+    answers.iter().copied().find(|answer| dnsbl::read(at.on.as_str(), *answer).0 == Meaning::Refused)
 }
 
 fn lists_everyone(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
-    for (_, seen) in entries(at, Some(dnsbl::TEST_UNLISTED))? {
+    for Entry { of, seen, .. } in entries(at, Which::Unlisted)? {
         let Some(definite) = seen.definite() else {
             found.missed(Why::Denied(seen.id()));
             continue;
         };
         let answers = answers(&definite);
-        let Some(answer) = answers.first().filter(|_| refused(&answers).is_none()) else {
+        let Some(answer) = answers.first().filter(|_| refused(at, &answers).is_none()) else {
             continue;
         };
-        let parked = dnsbl::meaning(*answer) == Meaning::NotAList;
+        let parked = dnsbl::read(at.on.as_str(), *answer).0 == Meaning::NotAList;
         let why = if parked {
             "an address of no list at all, as a parked domain answers to every name"
         } else {
@@ -66,33 +110,41 @@ fn lists_everyone(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
         let finding = found.is(at.on.clone());
         finding
             .says(format!(
-                "{} answers {answer} for its test entry 127.0.0.1, {why}: whoever asks it refuses everybody",
+                "{} answers {answer} for its test entry {of}, {why}: whoever asks it refuses everybody",
                 at.on
             ))
             .detail("answer", answer.to_string());
         common(at, finding, &seen, Severity::Advice);
-        lay_on_refusals(at, finding);
+        lay_on_refusals(at.case, &at.on, finding);
     }
     found.state()
 }
 
 fn dead(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
-    for (question, seen) in entries(at, Some(dnsbl::TEST_LISTED))? {
-        let Some(definite) = seen.definite() else {
+    let tests = entries(at, Which::Listed)?;
+    if tests.iter().any(|test| is_listed(&test.seen)) {
+        return found.state();
+    }
+    let test = test_domain(at.on.as_str());
+    if entries(at, Which::Any)?.iter().any(|entry| entry.is_domain) && !tests.iter().any(|entry| entry.of == test) {
+        // A list of domains has its test entry among them.
+        at.ask(&ListedDomain { name: test.to_owned(), rtype: RecordType::A, via: Via::Own })?;
+    }
+    for Entry { via, of, seen, .. } in tests {
+        if seen.definite().is_none() {
             found.missed(Why::Denied(seen.id()));
-            continue;
-        };
-        if !definite.addresses().is_empty() {
             continue;
         }
         let zone = Domain::new(at.on.as_str());
-        let apex = at.ask_of(&Records { rtype: RecordType::Soa, via: question.via }, &zone)?;
+        let apex = at.ask_of(&Records { rtype: RecordType::Soa, via }, &zone)?;
         let gone = apex.need(|dns| dns.definite())?.nxdomain;
-        let (state, words) = if gone {
-            ("gone", "there is no such zone any more")
-        } else {
-            ("empty", "its test entry 127.0.0.2, which every working list of addresses has, is not listed")
+        let closed = dnsbl::known(at.on.as_str()).and_then(|list| Some((list.name, list.closed?)));
+        let words = match (closed, gone) {
+            (Some((name, day)), _) => format!("{name} was closed on {day}"),
+            (None, true) => "there is no such zone any more".to_owned(),
+            (None, false) => format!("its test entry {of}, which every working list of its kind has, is not listed"),
         };
+        let state = if gone { "gone" } else { "empty" };
         let finding = found.is(at.on.clone());
         finding.says(format!("{} lists nobody: {words}", at.on)).detail("state", state).witnessed(apex.id());
         common(at, finding, &seen, Severity::Advice);
@@ -101,16 +153,16 @@ fn dead(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
 }
 
 fn refuses(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
-    for (question, seen) in entries(at, None)? {
+    for Entry { via, seen, .. } in entries(at, Which::Any)? {
         let Some(definite) = seen.definite() else {
             found.missed(Why::Denied(seen.id()));
             continue;
         };
-        let Some(answer) = refused(&answers(&definite)) else {
+        let Some(answer) = refused(at, &answers(&definite)) else {
             continue;
         };
         let resolver = seen.wire.server;
-        let whose = if question.via == Via::Own { "the resolver" } else { "the server's resolver" };
+        let whose = if via == Via::Own { "the resolver" } else { "the server's resolver" };
         let why = match answer.octets()[3] {
             252 => "a mistyped zone name",
             254 => "a public or anonymous resolver",
@@ -126,11 +178,11 @@ fn refuses(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
             .detail("answer", answer.to_string())
             .detail("resolver", resolver.to_string());
         common(at, finding, &seen, Severity::Advice);
-        if configured(at.case, at.on.as_str()).is_none() && question.via == Via::Own {
+        if configured(at.case, at.on.as_str()).is_none() && via == Via::Own {
             // Which resolver the server itself has, only its host can tell.
             finding.party(Party::Here);
         }
-        lay_on_refusals(at, finding);
+        lay_on_refusals(at.case, &at.on, finding);
     }
     found.state()
 }
@@ -147,34 +199,9 @@ fn common(at: &At<'_, Zone>, finding: &mut Finding, seen: &Seen<'_, Dns>, unless
                 finding.detail("line", line);
             }
         }
-        None if refusals(at).is_empty() => {
+        None if refusals(at.case, &at.on).is_empty() => {
             finding.severity(unless_asked);
         }
         None => {}
-    }
-}
-
-/// The refusals that name the list.
-fn refusals(at: &At<'_, Zone>) -> Vec<(Service, ObsId)> {
-    let names = |text: String| named_zone(&text).is_some_and(|zone| zone == at.on.as_str());
-    let rcpts = at
-        .case
-        .every::<Rcpt>()
-        .filter(|seen| seen.view().reply().is_some_and(|reply| names(reply.text())))
-        .map(|seen| seen.observation());
-    let banners = at
-        .case
-        .every::<Banner>()
-        .filter(|seen| seen.view().reply().is_some_and(|reply| names(reply.text())))
-        .map(|seen| seen.observation());
-    rcpts
-        .chain(banners)
-        .filter_map(|observation| Some((*crate::case::subject_of::<Service>(observation)?, observation.id)))
-        .collect()
-}
-
-fn lay_on_refusals(at: &At<'_, Zone>, finding: &mut Finding) {
-    for (service, id) in refusals(at) {
-        finding.also(service).claims(id, Share::Whole, Basis::ServerSaid);
     }
 }

@@ -1,10 +1,65 @@
-//! What lists say of addresses, and whether they say it to us at all.
+//! What lists say of addresses and domains, and whether they say it to us at all.
 
+mod listings;
 mod lists;
 
-use super::Rule;
+use std::net::{IpAddr, Ipv4Addr};
+
+use maildoctor_wire::dnsbl;
+
+use super::{Basis, Finding, Rule, Share};
+use crate::case::{Case, ObsId, Question};
+use crate::questions::dns::{Definite, ListEntry, ListedDomain};
+use crate::questions::smtp::{Banner, Mail, Rcpt};
+use crate::subject::{Service, Subject, Zone};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    lists::RULES.to_vec()
+    [lists::RULES, listings::RULES].concat()
+}
+
+/// Whether a list was asked anything in this run.
+pub(super) fn was_asked(case: &Case, zone: &str) -> bool {
+    let zone: Subject = Zone::new(zone).into();
+    let asks = [ListEntry::PROBE, ListedDomain::PROBE];
+    case.observations.iter().any(|o| o.subject == zone && asks.contains(&o.probe.as_str()))
+}
+
+/// The codes of an answer.
+fn answers(answer: &Definite<'_>) -> Vec<Ipv4Addr> {
+    answer.addresses().into_iter().filter_map(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None }).collect()
+}
+
+/// The domain that a list has an entry for as a test.
+fn test_domain(zone: &str) -> &'static str {
+    dnsbl::known(zone).map_or(dnsbl::TEST_DOMAIN, dnsbl::Known::test_domain)
+}
+
+/// The refusals that name the list, or whoever runs it.
+fn refusals(case: &Case, zone: &Zone) -> Vec<(Service, ObsId)> {
+    let names = |text: String| dnsbl::is_named_in(zone.as_str(), &text);
+    let banners = case
+        .every::<Banner>()
+        .filter(|seen| seen.reply().is_some_and(|reply| reply.code == 554 && names(reply.text())))
+        .map(|seen| seen.observation());
+    let mails = case
+        .every::<Mail>()
+        .filter(|seen| seen.reply().is_some_and(|reply| !reply.is_positive() && names(reply.text())))
+        .map(|seen| seen.observation());
+    let rcpts = case
+        .every::<Rcpt>()
+        .filter(|seen| seen.reply().is_some_and(|reply| !reply.is_positive() && names(reply.text())))
+        .map(|seen| seen.observation());
+    banners
+        .chain(mails)
+        .chain(rcpts)
+        .filter_map(|observation| Some((*crate::case::subject_of::<Service>(observation)?, observation.id)))
+        .collect()
+}
+
+/// Claims those refusals: the server itself names the list as its reason.
+fn lay_on_refusals(case: &Case, zone: &Zone, finding: &mut Finding) {
+    for (service, id) in refusals(case, zone) {
+        finding.also(service).claims(id, Share::Whole, Basis::ServerSaid);
+    }
 }

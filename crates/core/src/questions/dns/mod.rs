@@ -58,6 +58,18 @@ pub struct ListEntry {
     pub via: Via,
 }
 
+/// `dns.dnsbl-domain/1`: whether a DNSBL has an entry for a domain (RFC 5782 section 2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedDomain {
+    /// The domain that is looked up in the zone; `invalid` and one that the list documents are the test entries.
+    pub name: String,
+    /// [`RecordType::A`] for the listing, [`RecordType::Txt`] for its reason.
+    #[serde(rename = "type")]
+    pub rtype: RecordType,
+    /// Which server was asked.
+    pub via: Via,
+}
+
 /// `dns.followed/1`: records of a name that a policy of the domain is looked for at, or leads to: SPF includes,
 /// DKIM selectors, DMARC up the tree. What such names hold is nobody's mail exchange, so nothing hangs on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,3 +134,4 @@ asks_the_dns!(Addresses, "dns.host/1", Host, |observation, view, graph| {
 asks_the_dns!(Followed, "dns.followed/1", Domain, |_, _, _| {});
 asks_the_dns!(ReverseNames, "dns.ptr/1", Addr, |_, _, _| {});
 asks_the_dns!(ListEntry, "dns.dnsbl/1", Zone, |_, _, _| {});
+asks_the_dns!(ListedDomain, "dns.dnsbl-domain/1", Zone, |_, _, _| {});

@@ -1,12 +1,22 @@
 //! Names in blacklist zones, and what their answers mean (RFC 5782).
 
+mod known;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use known::{Holds, Known, is_named_in, known, read};
 
 /// The entry that every working list of IPv4 addresses has (RFC 5782 section 5).
 pub const TEST_LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The entry that no list may have.
 pub const TEST_UNLISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+
+/// The entry that every list of domains has (RFC 5782 section 5), where it documents no other.
+pub const TEST_DOMAIN: &str = "test";
+
+/// The domain that no list may have (RFC 5782 section 5).
+pub const TEST_NO_DOMAIN: &str = "invalid";
 
 /// The longest name of a zone: before it stand up to 32 nibbles of an address, each a label, and a name has
 /// at most 253 characters (RFC 1035 section 2.3.4).
@@ -60,27 +70,29 @@ fn parse_v6(name: &str) -> Option<(IpAddr, &str)> {
     (!rest.is_empty()).then(|| (Ipv6Addr::from(bits).into(), rest))
 }
 
+/// The name under which a zone lists a domain.
+pub fn domain_query_name(domain: &str, zone: &str) -> String {
+    format!("{}.{}", domain.trim_matches('.'), zone.trim_matches('.'))
+}
+
 /// What the A record of an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// The address is listed.
+    /// What was asked for is listed.
     Listed,
     /// It is listed as one that should not send directly (a policy list).
     Policy,
-    /// The list refuses the resolver that asked: no statement about the address.
+    /// It is listed as a good one.
+    Welcome,
+    /// The list refuses the resolver that asked: no statement about what was asked for.
     Refused,
     /// Not in 127.0.0.0/8: no answer of a list at all, such as a parked zone's wildcard.
     NotAList,
 }
 
-/// Reads the A record of an answer.
-pub fn meaning(answer: Ipv4Addr) -> Meaning {
-    match answer.octets() {
-        [127, 255, 255, _] => Meaning::Refused,
-        [127, 0, 0, 10 | 11] => Meaning::Policy,
-        [127, ..] => Meaning::Listed,
-        _ => Meaning::NotAList,
-    }
+/// Whether an answer of a zone speaks against what was asked for.
+pub fn is_listing(zone: &str, answer: Ipv4Addr) -> bool {
+    matches!(read(zone, answer).0, Meaning::Listed | Meaning::Policy)
 }
 
 #[cfg(test)]
@@ -111,11 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_a_listing() {
-        assert_eq!(meaning("127.255.255.254".parse().unwrap()), Meaning::Refused);
-        assert_eq!(meaning("127.0.0.11".parse().unwrap()), Meaning::Policy);
-        assert_eq!(meaning("127.0.0.2".parse().unwrap()), Meaning::Listed);
-        assert_eq!(meaning("203.0.113.7".parse().unwrap()), Meaning::NotAList);
+    fn a_domain_stands_before_the_zone() {
+        assert_eq!(domain_query_name("example.org", "dbl.example.net"), "example.org.dbl.example.net");
     }
 
     proptest! {
