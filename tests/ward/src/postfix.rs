@@ -27,7 +27,7 @@ struct Service {
 }
 
 /// The services of a receiving system; those with a port come first.
-const SERVICES: [&str; 22] = [
+const SERVICES: [&str; 23] = [
     "smtp inet n - n - - smtpd",
     "submission inet n - n - - smtpd",
     "smtps inet n - n - - smtpd",
@@ -49,6 +49,7 @@ const SERVICES: [&str; 22] = [
     "retry unix - - n - - error",
     "anvil unix - - n - 1 anvil",
     "scache unix - - n - 1 scache",
+    "showq unix n - n - - showq",
     "postlog unix-dgram n - n - 1 postlogd",
 ];
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::future::{join, join_all};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -97,7 +98,13 @@ pub async fn check(
     let host = on_host::begin(&options, target, &contexts).await;
     let places = contexts.iter().enumerate();
     let looks = join_all(places.map(|(nth, context)| place::look_from(context, target, &roots, nth == 0)));
-    let work = async { join(looks, on_host::look(contexts.first())).await.0 };
+    let visited = Notify::new();
+    let looks = async {
+        let outcomes = looks.await;
+        visited.notify_one();
+        outcomes
+    };
+    let work = async { join(looks, on_host::look(contexts.first(), target, &visited)).await.0 };
     let named = match tokio::time::timeout_at(deadline, work).await {
         Ok(outcomes) => outcomes.into_iter().flatten().next().unwrap_or_default(),
         Err(_) => {
@@ -120,6 +127,8 @@ pub async fn check(
                 "dns.authoritative/1",
                 "dns.again/1",
                 "dns.followed/1",
+                "host.queue/1",
+                "host.log/1",
             ] {
                 recorder.not_reached(probe, None);
             }
@@ -213,7 +222,7 @@ fn note_what_is_left_out(options: &Options, recorder: &Recorder) {
         }
     }
     if !options.on_host {
-        on_host::skip(recorder, "what a server looks up is seen only on its own host", "");
+        on_host::leave_out(recorder);
     }
     if options.token.is_none() {
         recorder.skip("client.token/1", None, "no AUTH token was given", "");

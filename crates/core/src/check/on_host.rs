@@ -4,31 +4,103 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 use super::captured::Watching;
 use crate::case::{Question, Recorder};
 use crate::options::Options;
 use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::Via;
+use crate::questions::host::about::About;
 use crate::questions::host::clients::Clients;
+use crate::questions::host::exim::EximWire;
+use crate::questions::host::log::Log;
 use crate::questions::host::lookups::Lookups;
-use crate::questions::host::postfix::PostfixView;
+use crate::questions::host::postfix::{Postfix, PostfixView};
+use crate::questions::host::queue::Queue;
 use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
+use crate::questions::host::sockets::Listeners;
+use crate::questions::smtp::Message;
 use crate::target::Target;
 
 /// The most lists of the server's settings that are asked for their test entries.
 const MAX_LISTS: usize = 40;
 
-/// Reads this machine, where it is the server under test.
-pub(super) async fn look(context: Option<&Arc<Context>>) {
+/// How long before the run's end the queue and the log are read at the latest.
+const BEFORE_THE_END: Duration = Duration::from_secs(5);
+
+/// Reads this machine, where it is the server under test; the queue and the log once `visited` says that the look from
+/// outside is over, for they tell what became of it.
+pub(super) async fn look(context: Option<&Arc<Context>>, target: &Target, visited: &Notify) {
     let Some(context) = context.filter(|context| context.options.on_host) else {
         return;
     };
     host::sockets::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let instances = host::postfix::instances(context, context.options.mta_config.as_deref()).await;
-    join_all(instances.iter().map(|instance| one_postfix(context, instance, system.as_ref()))).await;
+    let exim = host::exim::settings(context).await;
+    let lists = join_all(instances.iter().map(|instance| one_postfix(context, instance, system.as_ref())));
+    let mail = async {
+        let kept_back = BEFORE_THE_END.min(context.options.deadline / 4);
+        // Where the look takes until the end, there is still something to be read.
+        let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
+        if context.options.wants("server-config") {
+            read_mail(context, target, &instances, exim).await;
+        }
+    };
+    join(lists, mail).await;
+}
+
+/// Reads the queues and the logs for what the run is about.
+async fn read_mail(
+    context: &Context,
+    target: &Target,
+    instances: &[PostfixView],
+    exim: Option<(&'static str, EximWire)>,
+) {
+    let about = &about(context, target);
+    let queues = instances.iter().map(|instance| host::queue::of_postfix(context, instance.folder(), about));
+    let mut logs: BTreeSet<Option<String>> = instances
+        .iter()
+        .map(|instance| instance.setting("maillog_file").filter(|path| path.starts_with('/')).map(str::to_owned))
+        .collect();
+    let of_exim = async {
+        if let Some((program, settings)) = &exim {
+            host::queue::of_exim(context, program, &settings.file, about).await;
+        }
+    };
+    logs.extend(exim.as_ref().map(|(_, settings)| settings.main_log()));
+    let logs = async {
+        for log in &logs {
+            host::log::read(context, log.as_deref(), about).await;
+        }
+    };
+    join(join_all(queues), of_exim).await;
+    // The queue waits for what is under way; the log then holds how that ended.
+    logs.await;
+}
+
+/// Whose mail this run is about: the recipients under test, the account, and the messages that it sent.
+fn about(context: &Context, target: &Target) -> About {
+    let options = &context.options;
+    let mut about = About::default();
+    let record = target.record("", options.domain.as_deref());
+    match (&record.address, &record.domain) {
+        (Some(address), _) => about.address(address),
+        (None, Some(domain)) => about.domain(domain),
+        (None, None) => {}
+    }
+    for address in [&options.user, &options.mail_from, &options.rcpt].into_iter().flatten() {
+        about.address(address);
+    }
+    for (_, message) in context.recorder.so_far::<Message>() {
+        about.queue_id(&message.queue_id.unwrap_or_default());
+    }
+    about
 }
 
 async fn one_postfix(context: &Context, instance: &PostfixView, system: Option<&ResolvConfView>) {
@@ -88,6 +160,14 @@ impl OnHost {
         if let Some(watching) = self.watching {
             watching.end(contexts).await;
         }
+    }
+}
+
+/// Says that this machine was not read.
+pub(super) fn leave_out(recorder: &Recorder) {
+    skip(recorder, "what a server looks up is seen only on its own host", "");
+    for probe in [Listeners::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE] {
+        recorder.skip(probe, None, "a server's settings, sockets, queue and log are read only on its own host", "");
     }
 }
 

@@ -1,8 +1,70 @@
-//! What many rules ask of the machine itself: the settings of its mail servers.
+//! What many rules ask of the machine itself: its settings, and whose mail the run is about.
 
-use crate::case::{Case, ObsId};
-use crate::questions::host::asks::{Asks, List};
+use crate::case::{Case, ObsId, Question, Seen, Why};
+use crate::questions::host::asks::{Asks, List, Place};
+use crate::questions::host::exim::Exim;
 use crate::questions::host::postfix::Postfix;
+use crate::questions::host::queue::MailServer;
+use crate::questions::smtp::Message;
+use crate::subject::{Kind, VantageId};
+
+use super::{At, Finding};
+
+/// Every answer to a question that was put to this machine; `like` says why there is none.
+pub(super) fn every<'c, Q, K>(at: &At<'c, K>, like: &Q) -> Result<Vec<Seen<'c, Q::View>>, Why>
+where
+    Q: Question<On = VantageId>,
+    K: Kind,
+{
+    let found: Vec<Seen<'c, Q::View>> = at.case.every::<Q>().collect();
+    found.iter().for_each(|seen| at.note(seen.id()));
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let here = VantageId::local();
+    match at.ask_from(like, &here, &here) {
+        // It was asked, with other parameters, and nothing could be read.
+        Err(Why::NotPlanned) => {
+            let tried = at.case.observations.iter().find(|observation| observation.probe == Q::PROBE);
+            Err(tried.map_or(Why::NotPlanned, |observation| Why::Failed(observation.id)))
+        }
+        other => other.map(|seen| vec![seen]),
+    }
+}
+
+/// The mail server whose settings were read on this machine.
+pub(crate) fn installed(case: &Case) -> Option<MailServer> {
+    let postfix = case.every::<Postfix>().next().map(|_| MailServer::Postfix);
+    postfix.or_else(|| case.every::<Exim>().next().map(|_| MailServer::Exim))
+}
+
+/// Whether a message for an address is for the recipient under test, or for the domain where that is all that is known.
+pub(super) fn is_under_test(case: &Case, address: &str) -> bool {
+    let of_domain = |domain: &String| {
+        address.rsplit_once('@').is_some_and(|(_, own)| own.trim_end_matches('.').eq_ignore_ascii_case(domain))
+    };
+    match (&case.target.address, &case.target.domain) {
+        (Some(wanted), _) => wanted.eq_ignore_ascii_case(address),
+        (None, Some(domain)) => of_domain(domain),
+        (None, None) => false,
+    }
+}
+
+/// The queue ids of the messages that this run sent.
+pub(super) fn sent(case: &Case) -> Vec<String> {
+    case.every::<Message>().filter_map(|seen| seen.view().queue_id.clone()).collect()
+}
+
+impl Finding {
+    /// Where the setting stands that has to be changed, as far as that is known.
+    pub(super) fn stands_at(&mut self, place: &Place) -> &mut Self {
+        self.detail("setting", place.setting.as_str()).known("file", place.file.as_deref());
+        if let Some(line) = place.line {
+            self.detail("line", line);
+        }
+        self
+    }
+}
 
 /// What each mail server on this machine asks of others, port by port, with the observation of its settings.
 pub(super) fn asked(case: &Case) -> Vec<(u16, Asks, ObsId)> {

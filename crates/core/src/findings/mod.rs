@@ -19,6 +19,8 @@ pub(crate) mod records;
 mod relay;
 pub mod replies;
 mod reputation;
+#[path = "server-config/mod.rs"]
+mod server_config;
 mod tls;
 mod vantage;
 mod ways;
@@ -29,6 +31,8 @@ use crate::catalogue;
 use crate::options::AREAS;
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Account, Addr, Domain, Host, Kind, Resolver, Service, Subject, VantageId, Zone};
+
+pub(crate) use host::installed;
 
 pub use found::{Basis, Claim, Finding, Found, Key, Owes, Share, State, Suggestion, Told};
 pub use window::At;
@@ -253,6 +257,7 @@ pub fn all() -> Vec<Rule> {
         delivery::rules(),
         mailbox::rules(),
         reputation::rules(),
+        server_config::rules(),
         vantage::rules(),
     ]
     .concat()

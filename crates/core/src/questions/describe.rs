@@ -79,12 +79,12 @@ pub fn describe(observation: &Observation) -> String {
             }
             place::Opened::Failed { error } => format!("cannot be looked from: {error}"),
         }),
-        _ => None,
+        _ => host::describe::of_machine(observation),
     };
     known.unwrap_or_else(|| format!("{} {}: {}", observation.probe, observation.subject, observation.outcome))
 }
 
-fn read<Q: Question>(observation: &Observation) -> Option<Q::Wire> {
+pub(super) fn read<Q: Question>(observation: &Observation) -> Option<Q::Wire> {
     serde_json::from_value(observation.outcome.clone()).ok()
 }
 

@@ -38,6 +38,8 @@ fn finding(case: &Case, judged: &Judged) -> Finding {
     let entry = catalogue::entry(finding.code);
     let known =
         finding.subjects.iter().filter_map(Service::of).find_map(|service| software(case, service)).map(|r| r.software);
+    // What was read on the host itself is about the server that is installed there.
+    let known = known.or_else(|| findings::installed(case).map(|server| server.name().to_owned()));
     let mut subjects = finding.subjects.iter().cloned();
     Finding {
         id: id.clone(),

@@ -21,13 +21,15 @@ const MAX_COMPLAINT: usize = 16 * 1024;
 /// Where the programs of mail servers lie. The caller's own `PATH` is not asked: what runs here may run as root.
 const FOLDERS: [&str; 6] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 
-/// What a program said, whole.
+/// What a program said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// What it wrote to its standard output; octets outside UTF-8 replaced.
     pub text: String,
     /// What it complained of on its standard error.
     pub complaint: String,
+    /// Whether `text` is all of it; it may be less only after [`Program::beginning`].
+    pub whole: bool,
 }
 
 /// Why nothing usable came of a program.
@@ -79,12 +81,13 @@ pub struct Program {
     arguments: Vec<String>,
     limit: Duration,
     most: usize,
+    beginning: bool,
 }
 
 impl Program {
     /// A program by its name or its whole path, which may run for as long as `limit`.
     pub fn new(name: impl Into<String>, limit: Duration) -> Self {
-        Self { name: name.into(), arguments: Vec::new(), limit, most: MAX_OUTPUT }
+        Self { name: name.into(), arguments: Vec::new(), limit, most: MAX_OUTPUT, beginning: false }
     }
 
     /// Adds arguments; each reaches the program as it is, for there is no shell.
@@ -98,6 +101,13 @@ impl Program {
     #[must_use]
     pub fn at_most(mut self, octets: usize) -> Self {
         self.most = octets;
+        self
+    }
+
+    /// Takes the beginning of an output that is longer than the bound, in the place of an error.
+    #[must_use]
+    pub fn beginning(mut self) -> Self {
+        self.beginning = true;
         self
     }
 
@@ -131,9 +141,12 @@ impl Program {
         match ended {
             Err(_) => Err(RunError::TimedOut { program: name, limit_ms }),
             Ok(Err(error)) => Err(RunError::NotStarted { program: name, error: error.to_string() }),
+            Ok(Ok(End { status: None, out, complaint })) if self.beginning => {
+                Ok(Said { text: out, complaint, whole: false })
+            }
             Ok(Ok(End { status: None, .. })) => Err(RunError::TooMuch { program: name, limit: self.most }),
             Ok(Ok(End { status: Some(status), out, complaint })) if status.success() => {
-                Ok(Said { text: out, complaint })
+                Ok(Said { text: out, complaint, whole: true })
             }
             Ok(Ok(End { status: Some(status), complaint, .. })) => {
                 Err(RunError::Failed { program: name, status: status.to_string(), complaint })
@@ -165,12 +178,10 @@ impl Running {
     async fn finish(&mut self, most: usize) -> std::io::Result<End> {
         let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
         let complaints = async { read(err, MAX_COMPLAINT, Beyond::Forget).await };
-        let (out, complaint) = tokio::try_join!(read(out, most, Beyond::Stop), complaints)?;
-        let complaint = complaint.map(|text| text.trim().to_owned()).unwrap_or_default();
-        let Some(out) = out else {
-            return Ok(End { status: None, out: String::new(), complaint });
-        };
-        Ok(End { status: Some(self.0.wait().await?), out, complaint })
+        let ((out, whole), (complaint, _)) = tokio::try_join!(read(out, most, Beyond::Stop), complaints)?;
+        let complaint = complaint.trim().to_owned();
+        let status = if whole { Some(self.0.wait().await?) } else { None };
+        Ok(End { status, out, complaint })
     }
 
     fn kill(&self) {
@@ -197,23 +208,22 @@ enum Beyond {
     Forget,
 }
 
-/// Reads a stream to its end; `None` where it is longer than `most` and that matters.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, beyond: Beyond) -> std::io::Result<Option<String>> {
+/// Reads a stream to its end, and whether that was not beyond `most` where that matters.
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, beyond: Beyond) -> std::io::Result<(String, bool)> {
     let Some(mut from) = from else {
-        return Ok(Some(String::new()));
+        return Ok((String::new(), true));
     };
     let mut kept = Vec::new();
     let bound = u64::try_from(most).unwrap_or(u64::MAX);
     (&mut from).take(bound).read_to_end(&mut kept).await?;
+    let mut whole = true;
     if kept.len() == most {
         let mut rest = [0; 4096];
-        while from.read(&mut rest).await? > 0 {
-            if beyond == Beyond::Stop {
-                return Ok(None);
-            }
+        while whole && from.read(&mut rest).await? > 0 {
+            whole = beyond == Beyond::Forget;
         }
     }
-    Ok(Some(String::from_utf8_lossy(&kept).into_owned()))
+    Ok((String::from_utf8_lossy(&kept).into_owned(), whole))
 }
 
 #[cfg(test)]
@@ -229,7 +239,7 @@ mod tests {
     #[tokio::test]
     async fn what_it_says_and_complains_of_is_kept_apart() {
         let said = shell("echo \"$LC_ALL/$HOME\"; echo no good >&2", LONG).run().await.unwrap();
-        assert_eq!(said, Said { text: "C/\n".to_owned(), complaint: "no good".to_owned() });
+        assert_eq!(said, Said { text: "C/\n".to_owned(), complaint: "no good".to_owned(), whole: true });
     }
 
     #[tokio::test]
@@ -265,6 +275,8 @@ mod tests {
     async fn endless_output_is_cut_and_endless_complaint_forgotten() {
         let error = shell("yes", LONG).at_most(1000).run().await.unwrap_err();
         assert_eq!(error, RunError::TooMuch { program: "sh".into(), limit: 1000 });
+        let begun = shell("yes", LONG).at_most(6).beginning().run().await.unwrap();
+        assert_eq!((begun.text.as_str(), begun.whole), ("y\ny\ny\n", false));
         let said = shell("head -c 100000 /dev/zero >&2; echo done", LONG).run().await.unwrap();
         assert_eq!(said.text, "done\n");
         assert!(said.complaint.len() <= MAX_COMPLAINT);

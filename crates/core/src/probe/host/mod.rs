@@ -2,9 +2,12 @@
 
 pub mod capture;
 pub mod command;
+pub mod exim;
 pub mod files;
+pub mod log;
 pub mod postfix;
 pub mod processes;
+pub mod queue;
 pub mod resolving;
 pub mod sockets;
 
@@ -23,4 +26,11 @@ pub fn record<Q: Question<On = VantageId>>(
 ) -> Option<ObsId> {
     let here = VantageId::local();
     context.recorder.record(question, &here, &here, times, wire)
+}
+
+/// Notes that a question that could not be answered may be by root.
+fn ask_as_root<Q: Question<On = VantageId>>(context: &Context, because: &str) {
+    if !rustix::process::geteuid().is_root() {
+        context.recorder.skip(Q::PROBE, None, because, "sudo");
+    }
 }

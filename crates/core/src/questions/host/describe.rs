@@ -1,7 +1,15 @@
 //! What was seen on the host, in one line each.
 
 use super::clients::ClientsWire;
+use super::exim::Exim;
+use super::log::{Log, LogWire};
 use super::lookups::{Ended, Lookup, LookupsWire, Quality};
+use super::postfix::{Postfix, PostfixWire};
+use super::queue::{Queue, QueueWire, Standing};
+use super::resolv_conf::{ResolvConf, nameservers};
+use super::sockets::{Listeners, ListenersWire};
+use crate::case::{Observation, Question};
+use crate::questions::describe::read;
 
 /// The most lookups that a line names: the longest ones.
 const MAX_NAMED: usize = 4;
@@ -53,6 +61,91 @@ pub(in crate::questions) fn of_clients(place: &str, wire: &ClientsWire) -> Strin
         list.unwrap_or_default(),
         lost(&wire.quality)
     )
+}
+
+/// What was read on the machine; `None` for a probe that is none of it.
+pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<String> {
+    let asked = |key: &str| observation.asked.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+    match observation.probe.as_str() {
+        Listeners::PROBE => read::<Listeners>(observation).map(|wire| of_listeners(&wire)),
+        Postfix::PROBE => read::<Postfix>(observation).map(|wire| of_postfix(asked("folder"), &wire)),
+        Exim::PROBE => read::<Exim>(observation).map(|wire| match wire.flaws.first() {
+            Some(flaw) => format!("settings of Exim in {}: {flaw}", wire.file),
+            None => format!("settings of Exim in {}", wire.file),
+        }),
+        ResolvConf::PROBE => read::<ResolvConf>(observation).map(|wire| match (&wire.text, &wire.flaw) {
+            (Some(text), _) => {
+                let servers: Vec<String> = nameservers(text).map(|server| server.ip().to_string()).collect();
+                format!(
+                    "{} names {}",
+                    asked("path"),
+                    if servers.is_empty() { "nobody".to_owned() } else { servers.join(", ") }
+                )
+            }
+            (None, Some(flaw)) => flaw.clone(),
+            (None, None) => format!("there is no {}", asked("path")),
+        }),
+        Queue::PROBE => {
+            let server = serde_json::from_value::<Queue>(observation.asked.clone()).map(|queue| queue.server.name());
+            read::<Queue>(observation).map(|wire| of_queue(server.unwrap_or("the server"), &wire))
+        }
+        Log::PROBE => read::<Log>(observation).map(|wire| of_log(asked("source"), &wire)),
+        _ => None,
+    }
+}
+
+/// The most sockets that a line names.
+const MAX_SOCKETS: usize = 12;
+
+/// Who listens, the mail ports first.
+fn of_listeners(wire: &ListenersWire) -> String {
+    let mut listeners: Vec<_> = wire.listeners.iter().collect();
+    listeners.sort_by_key(|listener| !MAIL_PORTS.contains(&listener.at.port()));
+    let named: Vec<String> = listeners
+        .iter()
+        .take(MAX_SOCKETS)
+        .map(|listener| match listener.held_by.first() {
+            Some(process) => format!("{} ({})", listener.at, process.name),
+            None => listener.at.to_string(),
+        })
+        .collect();
+    let more = listeners.len().saturating_sub(MAX_SOCKETS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("listening sockets: {}{more}", if named.is_empty() { "none".to_owned() } else { named.join(", ") })
+}
+
+/// The ports on which mail is received, submitted and fetched.
+const MAIL_PORTS: [u16; 7] = [25, 465, 587, 110, 143, 993, 995];
+
+fn of_postfix(folder: &str, wire: &PostfixWire) -> String {
+    let version = wire.settings.get("mail_version").map(|version| format!(" {version}")).unwrap_or_default();
+    let flaw = wire.flaws.first().map(|flaw| format!(": {flaw}")).unwrap_or_default();
+    format!("settings of Postfix{version} in {folder}{flaw}")
+}
+
+/// How much lies in a queue.
+fn of_queue(server: &str, wire: &QueueWire) -> String {
+    if let Some(flaw) = &wire.flaw {
+        return format!("queue of {server}: {flaw}");
+    }
+    let in_words = |standing: &Standing| match standing {
+        Standing::Active => "on the way",
+        Standing::Deferred => "waiting for another try",
+        Standing::Held => "on hold",
+    };
+    let counts: Vec<String> = wire.counts.iter().map(|(at, count)| format!("{count} {}", in_words(at))).collect();
+    format!("queue of {server}: {}", if counts.is_empty() { "empty".to_owned() } else { counts.join(", ") })
+}
+
+/// What a log says last of the run's mail.
+fn of_log(source: &str, wire: &LogWire) -> String {
+    if let Some(flaw) = &wire.flaw {
+        return format!("log {source}: {flaw}");
+    }
+    match wire.about.last() {
+        Some(line) => format!("log {source}, {} lines about this mail, the last: {line}", wire.about.len()),
+        None => format!("log {source}: no line about this mail"),
+    }
 }
 
 fn lost(quality: &Quality) -> String {

@@ -1,11 +1,16 @@
 //! Questions to the machine itself: its settings, sockets, queue and log, as they were read on it, and its packets, as
 //! they were captured on it.
 
+pub mod about;
 pub mod asks;
 pub mod clients;
 pub(super) mod describe;
+pub mod exim;
+pub mod log;
 pub mod lookups;
 pub mod network;
+pub mod obstacle;
 pub mod postfix;
+pub mod queue;
 pub mod resolv_conf;
 pub mod sockets;

@@ -1,6 +1,7 @@
 //! The report for people: the verdict and its cause first, then proof and remedy, then what was fine,
 //! what could not be told, and what to try next.
 
+mod log;
 mod records;
 mod servers;
 
@@ -114,6 +115,7 @@ pub fn render(report: &Report, style: Style) -> String {
     }
     exchangers(&mut out, report, style);
     servers::section(&mut out, report, style);
+    log::section(&mut out, report, style, width);
     records::section(&mut out, report, style, width);
     fine(&mut out, report, style, width);
     unknown(&mut out, report, style, width);

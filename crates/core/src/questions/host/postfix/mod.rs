@@ -20,15 +20,19 @@ pub struct Postfix {
 }
 
 /// The settings that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 58] = [
+pub const KEPT: [&str; 65] = [
     "config_directory",
+    "content_filter",
     "default_process_limit",
+    "default_transport",
     "inet_interfaces",
     "inet_protocols",
     "local_transport",
+    "mail_spool_directory",
     "mail_version",
     "mailbox_transport",
     "maillog_file",
+    "message_size_limit",
     "milter_command_timeout",
     "milter_connect_timeout",
     "milter_content_timeout",
@@ -57,6 +61,7 @@ pub const KEPT: [&str; 58] = [
     "proxy_interfaces",
     "queue_directory",
     "queue_minfree",
+    "relay_transport",
     "relayhost",
     "smtp_host_lookup",
     "smtpd_authorized_xclient_hosts",
@@ -78,6 +83,8 @@ pub const KEPT: [&str; 58] = [
     "smtpd_sender_restrictions",
     "smtpd_upstream_proxy_protocol",
     "syslog_name",
+    "transport_maps",
+    "virtual_mailbox_base",
     "virtual_transport",
 ];
 
@@ -152,10 +159,15 @@ impl PostfixView {
 
     /// Where a setting of a service stands; `word` narrows it down to the line that holds it, in a macro of its own too.
     pub fn place(&self, service: &Service, name: &str, word: Option<&str>) -> Place {
-        let file = |name: &str| Some(format!("{}/{name}", self.folder()));
         if service.overrides.iter().any(|(known, _)| known == name) {
-            return Place { setting: name.to_owned(), file: file("master.cf"), line: service.line };
+            return Place { setting: name.to_owned(), file: Some(self.file("master.cf")), line: service.line };
         }
+        self.place_in_main(name, word)
+    }
+
+    /// Where a setting of the whole instance stands, with `word` as in [`PostfixView::place`].
+    pub fn place_in_main(&self, name: &str, word: Option<&str>) -> Place {
+        let file = || Some(self.file("main.cf"));
         let holds = |written: &Written| {
             let word = word?;
             let line = written.lines.iter().find(|line| line.text.contains(word))?;
@@ -164,14 +176,17 @@ impl PostfixView {
         let own = self.wire.main_cf.iter().rev().find(|written| written.name == name);
         let exact = own.and_then(holds).or_else(|| self.wire.main_cf.iter().rev().find_map(holds));
         match (exact, own) {
-            (Some((setting, line)), _) => Place { setting, file: file("main.cf"), line: Some(line) },
-            (None, Some(written)) => Place {
-                setting: name.to_owned(),
-                file: file("main.cf"),
-                line: written.lines.first().map(|line| line.number),
-            },
+            (Some((setting, line)), _) => Place { setting, file: file(), line: Some(line) },
+            (None, Some(written)) => {
+                Place { setting: name.to_owned(), file: file(), line: written.lines.first().map(|line| line.number) }
+            }
             (None, None) => Place { setting: name.to_owned(), file: None, line: None },
         }
+    }
+
+    /// One of its files, by its whole path.
+    pub fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder())
     }
 
     /// The copy of resolv.conf that the services which ask about clients read, where those run in a chroot.

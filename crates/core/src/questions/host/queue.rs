@@ -1,0 +1,300 @@
+//! The question what lies in a mail server's queue, and why.
+
+use std::collections::BTreeMap;
+
+use maildoctor_wire::octets::escape;
+use serde::{Deserialize, Serialize};
+
+use super::about::About;
+use crate::case::Question;
+use crate::subject::VantageId;
+
+/// The most messages that are kept, the most recipients of each, and the most characters of a reason.
+const MAX_MESSAGES: usize = 200;
+const MAX_RECIPIENTS: usize = 10;
+const MAX_REASON: usize = 500;
+
+/// A mail server whose queue, log and settings are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailServer {
+    /// Postfix.
+    Postfix,
+    /// Exim.
+    Exim,
+}
+
+impl MailServer {
+    /// Its name, as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            MailServer::Postfix => "Postfix",
+            MailServer::Exim => "Exim",
+        }
+    }
+}
+
+/// `host.queue/1`: the queue of one mail server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Whose.
+    pub server: MailServer,
+    /// The folder (Postfix) or file (Exim) of its settings.
+    pub settings: String,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It is new, or being delivered.
+    Active,
+    /// It waits for the next try.
+    Deferred,
+    /// It is held back until somebody releases it (Postfix: hold; Exim: frozen).
+    Held,
+}
+
+/// A recipient to whom a message was not delivered yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The address.
+    pub address: String,
+    /// Why the last try failed, in the server's words.
+    pub reason: Option<String>,
+}
+
+/// A message in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Its queue id.
+    pub id: String,
+    /// Where it stands.
+    pub standing: Standing,
+    /// How long it has been there, in seconds.
+    pub age_s: u64,
+    /// Its envelope sender; empty for the null sender.
+    pub sender: String,
+    /// Whom it waits for.
+    pub recipients: Vec<Waiting>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueWire {
+    /// How many messages were listed, by where they stand.
+    pub counts: BTreeMap<Standing, usize>,
+    /// The messages for the recipients under test, then others, each the oldest first.
+    pub messages: Vec<Queued>,
+    /// Whether those are all.
+    pub whole: bool,
+    /// Why it could not be read.
+    pub flaw: Option<String>,
+}
+
+impl Question for Queue {
+    const PROBE: &'static str = "host.queue/1";
+    type On = VantageId;
+    type Wire = QueueWire;
+    type View = QueueWire;
+
+    fn read(wire: QueueWire) -> Option<QueueWire> {
+        wire.flaw.is_none().then_some(wire)
+    }
+}
+
+impl QueueWire {
+    /// What is kept of a listing, which was cut off where it is not `whole`.
+    pub fn of(mut listed: Vec<Queued>, whole: bool, about: &About) -> Self {
+        let mut counts = BTreeMap::new();
+        for message in &listed {
+            *counts.entry(message.standing).or_default() += 1;
+        }
+        let wanted = |message: &Queued| {
+            about.is_in(&message.id) || message.recipients.iter().any(|waiting| about.is_in(&waiting.address))
+        };
+        listed.sort_by_cached_key(|message| (!wanted(message), std::cmp::Reverse(message.age_s)));
+        let whole = whole && listed.len() <= MAX_MESSAGES;
+        listed.truncate(MAX_MESSAGES);
+        Self { counts, messages: listed, whole, flaw: None }
+    }
+
+    /// A queue that could not be read.
+    pub fn unreadable(flaw: String) -> Self {
+        Self { flaw: Some(flaw), ..Self::default() }
+    }
+}
+
+impl Queued {
+    /// Whether it waits for an address.
+    pub fn is_for(&self, address: &str) -> bool {
+        self.recipients.iter().any(|waiting| waiting.address.eq_ignore_ascii_case(address))
+    }
+
+    /// Whether it waits for anybody in a domain.
+    pub fn is_for_domain(&self, domain: &str) -> bool {
+        self.recipients
+            .iter()
+            .filter_map(|waiting| waiting.address.rsplit_once('@'))
+            .any(|(_, own)| own.trim_end_matches('.').eq_ignore_ascii_case(domain.trim_end_matches('.')))
+    }
+
+    /// The reasons of its recipients, each with its address.
+    pub fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.recipients.iter().filter_map(|r| Some((r.address.as_str(), r.reason.as_deref()?)))
+    }
+}
+
+/// What `postqueue -j` prints: a JSON object a line; a last line that was cut is left out. `now` is in seconds since 1970.
+pub fn postqueue(printed: &str, now: i64) -> Vec<Queued> {
+    #[derive(Deserialize)]
+    struct Message {
+        queue_name: String,
+        queue_id: String,
+        arrival_time: i64,
+        #[serde(default)]
+        sender: String,
+        #[serde(default)]
+        recipients: Vec<Recipient>,
+    }
+    #[derive(Deserialize)]
+    struct Recipient {
+        address: String,
+        delay_reason: Option<String>,
+    }
+    let messages = printed.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    messages
+        .map(|message| Queued {
+            id: escape(message.queue_id.as_bytes()),
+            standing: match message.queue_name.as_str() {
+                "hold" => Standing::Held,
+                "deferred" => Standing::Deferred,
+                _ => Standing::Active,
+            },
+            age_s: u64::try_from(now.saturating_sub(message.arrival_time)).unwrap_or(0),
+            sender: escape(message.sender.as_bytes()),
+            recipients: message
+                .recipients
+                .into_iter()
+                .take(MAX_RECIPIENTS)
+                .map(|r| Waiting {
+                    address: escape(r.address.as_bytes()),
+                    reason: r.delay_reason.as_deref().map(bounded),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// What `exim -bp` prints: a line with age, size, id and sender, then a recipient a line; those who have it already are
+/// marked with `D`.
+pub fn exim_queue(printed: &str) -> Vec<Queued> {
+    let mut found: Vec<Queued> = Vec::new();
+    for line in printed.lines() {
+        if let Some(message) = exim_message(line) {
+            found.push(message);
+        } else if let Some(message) = found.last_mut()
+            && line.starts_with("          ")
+            && message.recipients.len() < MAX_RECIPIENTS
+        {
+            message.recipients.push(Waiting { address: escape(line.trim().as_bytes()), reason: None });
+        }
+    }
+    found
+}
+
+/// ` 25m  2.9K 1tABCD-0000xx-0a <sender@example.org> *** frozen ***`.
+fn exim_message(line: &str) -> Option<Queued> {
+    let mut words = line.split_whitespace();
+    let (age, _size, id, sender) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let sender = sender.strip_prefix('<')?.strip_suffix('>')?;
+    let (number, unit) = age.split_at_checked(age.len().checked_sub(1)?)?;
+    let factor = match unit {
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Queued {
+        id: escape(id.as_bytes()),
+        standing: if line.contains("*** frozen ***") { Standing::Held } else { Standing::Deferred },
+        age_s: number.parse::<u64>().ok()?.checked_mul(factor)?,
+        sender: escape(sender.as_bytes()),
+        recipients: Vec::new(),
+    })
+}
+
+/// The reason of the last failed try in Exim's log of a message (`exim -Mvl`): `… defer (111): Connection refused`, or
+/// what was done to it: `frozen by root`.
+pub fn exim_reason(log: &str, recipient: &str) -> Option<String> {
+    let failed = |line: &&str| line.contains(recipient) && line.contains(" defer (");
+    if let Some(line) = log.lines().rev().find(failed) {
+        return Some(bounded(line.split_once(recipient)?.1.trim()));
+    }
+    let frozen = log.lines().rev().find(|line| line.to_ascii_lowercase().contains("frozen"))?;
+    // The date and the time come first.
+    Some(bounded(frozen.splitn(3, ' ').last()?.trim_matches([' ', '*'])))
+}
+
+/// A reason that a peer may have worded, made harmless and no longer than is kept.
+fn bounded(reason: &str) -> String {
+    escape(reason.chars().take(MAX_REASON).collect::<String>().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn postfix_queues_are_read_and_a_cut_line_left_out() {
+        let text = r#"{"queue_name": "deferred", "queue_id": "4F1", "arrival_time": 1000, "message_size": 333, "forced_expire": false, "sender": "a@x.example", "recipients": [{"address": "anna@clinic.example", "delay_reason": "mail transport unavailable"}]}
+{"queue_name": "hold", "queue_id": "4F2", "arrival_time": 1060, "sender": "", "recipients": [{"address": "bert@clinic.example"}]}
+{"queue_name": "hold", "queue_"#;
+        let found = postqueue(text, 1100);
+        let [deferred, held] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((deferred.standing, deferred.age_s), (Standing::Deferred, 100));
+        assert!(deferred.is_for("Anna@clinic.example") && deferred.is_for_domain("clinic.example."));
+        assert!(!deferred.is_for_domain("x.example"));
+        assert_eq!((held.standing, held.reasons().count()), (Standing::Held, 0));
+    }
+
+    #[test]
+    fn exim_queues_are_read() {
+        let text = " 25m  2.9K 1tABCD-0000xx-0a <a@x.example> *** frozen ***\n          anna@clinic.example\n        D \
+                    done@clinic.example\n\n  3d   310 1tABCD-0000xy-0b <>\n          bert@clinic.example\n";
+        let found = exim_queue(text);
+        let [frozen, other] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((frozen.standing, frozen.age_s, frozen.recipients.len()), (Standing::Held, 1500, 1));
+        assert_eq!((other.standing, other.age_s, other.sender.as_str()), (Standing::Deferred, 259_200, ""));
+        let log = "2026-11-24 20:14:33 Received from a@x.example\n2026-11-24 20:14:33 anna@clinic.example R=local T=lmtp \
+                   defer (111): Connection refused\n2026-11-24 20:15:00 *** Frozen by root ***\n";
+        assert_eq!(exim_reason(log, "anna@clinic.example").unwrap(), "R=local T=lmtp defer (111): Connection refused");
+        assert_eq!(exim_reason(log, "bert@clinic.example").unwrap(), "Frozen by root");
+    }
+
+    #[test]
+    fn what_the_run_is_about_is_kept_before_what_is_older() {
+        let message = |id: &str, age_s| Queued {
+            id: id.to_owned(),
+            standing: Standing::Deferred,
+            age_s,
+            sender: String::new(),
+            recipients: vec![Waiting { address: format!("{id}@x.example"), reason: None }],
+        };
+        let many: Vec<Queued> = (0..=MAX_MESSAGES as u64).map(|n| message(&format!("m{n}"), n)).collect();
+        let mut about = About::default();
+        about.address("m0@x.example");
+        let wire = QueueWire::of(many, true, &about);
+        assert_eq!((wire.counts[&Standing::Deferred], wire.messages.len(), wire.whole), (MAX_MESSAGES + 1, 200, false));
+        assert_eq!((wire.messages[0].id.as_str(), wire.messages[1].id.as_str()), ("m0", "m200"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in "[ -~\n]{0,200}", now: i64) {
+            let _ = (postqueue(&text, now), exim_queue(&text), exim_reason(&text, "a@b"));
+        }
+    }
+}

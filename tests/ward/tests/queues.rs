@@ -1,0 +1,158 @@
+//! What lies in the server's own queue, seen from its host.
+
+use std::{process::Command, thread, time::Duration};
+
+use maildoctor_ward::{
+    MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan, Postfix, Report,
+    THIRD_PARTY, WardError, drop_packets_to, output_of, trial,
+};
+
+/// A message is sent, and looked for in the server's queue alone.
+fn send(system: &MailSystem) -> Result<Report, WardError> {
+    system.check_account(&["clinic.example", "--on-host", "--send"])
+}
+
+/// The whole round trip, seen from the host as well, and waited for less long than people would.
+fn send_into_mailbox(system: &MailSystem) -> Result<Report, WardError> {
+    let mailbox = "imaps://mx1.clinic.example";
+    system.check_account(&[
+        "clinic.example",
+        "--on-host",
+        "--send",
+        "--mailbox",
+        mailbox,
+        "--deadline",
+        "12s",
+    ])
+}
+
+/// Whether a detail of the first root cause holds a text.
+fn tells(report: &Report, key: &str, text: &str) -> Result<(), WardError> {
+    let detail = &report.json()["diagnosis"][0]["detail"];
+    if detail[key].to_string().contains(text) {
+        Ok(())
+    } else {
+        Err(WardError::Wrong(format!(
+            "{key} must tell of {text}: {detail:#}"
+        )))
+    }
+}
+
+/// Whether the first root cause explains another finding.
+fn explains(report: &Report, code: &str) -> Result<(), WardError> {
+    let root = &report.json()["diagnosis"][0]["id"];
+    let findings = report.json()["findings"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let explained = findings.iter().find(|finding| finding["code"] == code);
+    let by = explained
+        .and_then(|finding| finding["explained_by"].as_array())
+        .cloned()
+        .unwrap_or_default();
+    if by.contains(root) {
+        Ok(())
+    } else {
+        Err(WardError::Wrong(format!(
+            "{root} must explain {code}: {explained:#?}"
+        )))
+    }
+}
+
+/// Waits until so many messages were tried in vain.
+fn wait_for_deferred(count: usize) -> Result<(), WardError> {
+    for _ in 0..200 {
+        if Postfix::queued("deferred")? >= count {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(WardError::Wrong(format!(
+        "{count} messages must be deferred"
+    )))
+}
+
+/// Hands the server a message for `recipient`, as a program on its own host does.
+fn submit(recipient: &str) -> Result<(), WardError> {
+    let swaks = [
+        "--server",
+        MX_ADDRESS,
+        "--local-interface",
+        "127.0.0.1",
+        "--silent",
+        "2",
+    ];
+    output_of(Command::new("swaks").args(swaks).args([
+        "--from",
+        "anna@clinic.example",
+        "--to",
+        recipient,
+    ]))
+    .map(drop)
+}
+
+trial! {
+    held_by_an_access_rule {
+        let system = Plan::healthy_but(|plan| { plan.postfix.hold_everything(); })?;
+        let report = send_into_mailbox(&system)?;
+        report.names("broken", "queue-held")?;
+        explains(&report, "accepted-not-delivered")?;
+        tells(&report, "file", "/etc/postfix/main.cf")?;
+        tells(&report, "setting", "smtpd_recipient_restrictions")
+    }
+
+    frozen_by_an_acl_of_exim {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("acl_smtp_data", "accept control = freeze");
+        })?;
+        let report = send(&system)?;
+        report.names("degraded", "queue-held")?;
+        tells(&report, "log", "frozen")
+    }
+
+    the_agent_has_no_socket {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", "lmtp:unix:private/gone"); })?;
+        let report = send(&system)?;
+        report.names("broken", "transport-broken")?;
+        tells(&report, "setting", "virtual_transport")?;
+        tells(&report, "line", "")?;
+        tells(&report, "log", "status=deferred")
+    }
+
+    the_next_hop_refuses {
+        let next = format!("smtp:[{OUTSIDE_ADDRESS}]");
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", &next); })?;
+        let report = send(&system)?;
+        report.names("broken", "queue-stuck")?;
+        tells(&report, "reason", "Connection refused")
+    }
+
+    nothing_gets_out_to_port_25 {
+        let system = Plan::healthy_but(|plan| {
+            let hops = [("a", OTHER_ADDRESS), ("b", OUTSIDE_ADDRESS), ("c", THIRD_PARTY)];
+            let maps = hops.map(|(name, address)| format!("{name}.example=smtp:[{address}]:25")).join(" ");
+            plan.postfix
+                .set("transport_maps", &format!("inline:{{ {maps} }}"))
+                .set("smtp_connect_timeout", "1s");
+        })?;
+        for address in [OTHER_ADDRESS, OUTSIDE_ADDRESS, THIRD_PARTY] {
+            drop_packets_to(address, 25)?;
+        }
+        for name in ["a", "b", "c"] {
+            submit(&format!("bert@{name}.example"))?;
+        }
+        wait_for_deferred(3)?;
+        let report = system.check(&["clinic.example", "--on-host"])?;
+        report.names("broken", "outbound-port25-blocked")
+    }
+
+    an_empty_queue_and_a_message_that_arrives {
+        let report = send(&Plan::healthy()?.start()?)?;
+        report.judges("healthy")?;
+        for code in ["queue-stuck", "queue-held", "transport-broken", "outbound-port25-blocked"] {
+            report.has_check(code, "clear")?;
+        }
+        Ok(())
+    }
+}
