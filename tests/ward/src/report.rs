@@ -113,6 +113,36 @@ impl Report {
         }
     }
 
+    /// Whether a detail of the first root cause holds `part`.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] when it does not, or is missing.
+    pub fn tells(&self, key: &str, part: &str) -> Result<(), WardError> {
+        let detail = self.roots().next().and_then(|root| root.get("detail"));
+        let value = detail.and_then(|detail| detail.get(key));
+        if value.is_some_and(|value| value.to_string().contains(part)) {
+            Ok(())
+        } else {
+            self.wrong(&format!("{key} must tell of {part}, not {value:?}"))
+        }
+    }
+
+    /// Whether the first root cause explains the finding `code`.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] when it does not.
+    pub fn explains(&self, code: &str) -> Result<(), WardError> {
+        let root = self.roots().next().map_or("-", |root| text(root, "id"));
+        let explained = list(&self.json, "findings")
+            .filter(|finding| text(finding, "code") == code)
+            .any(|finding| list(finding, "explained_by").any(|by| by == root));
+        if explained {
+            Ok(())
+        } else {
+            self.wrong(&format!("the first root cause must explain {code}"))
+        }
+    }
+
     /// The whole report.
     #[must_use]
     pub fn json(&self) -> &Value {

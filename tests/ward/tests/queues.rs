@@ -26,39 +26,6 @@ fn send_into_mailbox(system: &MailSystem) -> Result<Report, WardError> {
     ])
 }
 
-/// Whether a detail of the first root cause holds a text.
-fn tells(report: &Report, key: &str, text: &str) -> Result<(), WardError> {
-    let detail = &report.json()["diagnosis"][0]["detail"];
-    if detail[key].to_string().contains(text) {
-        Ok(())
-    } else {
-        Err(WardError::Wrong(format!(
-            "{key} must tell of {text}: {detail:#}"
-        )))
-    }
-}
-
-/// Whether the first root cause explains another finding.
-fn explains(report: &Report, code: &str) -> Result<(), WardError> {
-    let root = &report.json()["diagnosis"][0]["id"];
-    let findings = report.json()["findings"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let explained = findings.iter().find(|finding| finding["code"] == code);
-    let by = explained
-        .and_then(|finding| finding["explained_by"].as_array())
-        .cloned()
-        .unwrap_or_default();
-    if by.contains(root) {
-        Ok(())
-    } else {
-        Err(WardError::Wrong(format!(
-            "{root} must explain {code}: {explained:#?}"
-        )))
-    }
-}
-
 /// Waits until so many messages were tried in vain.
 fn wait_for_deferred(count: usize) -> Result<(), WardError> {
     for _ in 0..200 {
@@ -96,9 +63,9 @@ trial! {
         let system = Plan::healthy_but(|plan| { plan.postfix.hold_everything(); })?;
         let report = send_into_mailbox(&system)?;
         report.names("broken", "queue-held")?;
-        explains(&report, "accepted-not-delivered")?;
-        tells(&report, "file", "/etc/postfix/main.cf")?;
-        tells(&report, "setting", "smtpd_recipient_restrictions")
+        report.explains("accepted-not-delivered")?;
+        report.tells("file", "/etc/postfix/main.cf")?;
+        report.tells("setting", "smtpd_recipient_restrictions")
     }
 
     frozen_by_an_acl_of_exim {
@@ -108,16 +75,16 @@ trial! {
         })?;
         let report = send(&system)?;
         report.names("degraded", "queue-held")?;
-        tells(&report, "log", "frozen")
+        report.tells("log", "frozen")
     }
 
     the_agent_has_no_socket {
         let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", "lmtp:unix:private/gone"); })?;
         let report = send(&system)?;
         report.names("broken", "transport-broken")?;
-        tells(&report, "setting", "virtual_transport")?;
-        tells(&report, "line", "")?;
-        tells(&report, "log", "status=deferred")
+        report.tells("setting", "virtual_transport")?;
+        report.tells("line", "")?;
+        report.tells("log", "status=deferred")
     }
 
     the_next_hop_refuses {
@@ -125,7 +92,7 @@ trial! {
         let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", &next); })?;
         let report = send(&system)?;
         report.names("broken", "queue-stuck")?;
-        tells(&report, "reason", "Connection refused")
+        report.tells("reason", "Connection refused")
     }
 
     nothing_gets_out_to_port_25 {
