@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::probe::Context;
 use crate::probe::host::capture::places::listening_on;
 use crate::probe::host::capture::resolving::{Resolving, of_listeners};
-use crate::probe::host::capture::{Capture, Caught, Connection, Ident, Tally, Watched};
+use crate::probe::host::capture::{Capture, Caught, Connection, Tally, Watched};
 use crate::questions::dns::{DnsResult, RecordType};
 use crate::questions::host::clients::{Client, Clients, ClientsWire};
 use crate::questions::host::lookups::{IdentSeen, Lookup, Lookups, LookupsWire, Quality, ResolverSeen, Sending};
@@ -107,13 +107,13 @@ impl Watching {
     }
 }
 
-/// The ports on which a server greets in the clear.
+/// The ports on which a server greets, in the clear or under TLS.
 fn smtp_ports(options: &Options, target: &Target) -> Vec<u16> {
     let given = match target {
-        Target::Host { role, port, .. } | Target::Ip { role, port, .. } if *role != Role::Smtps => *port,
+        Target::Host { port, .. } | Target::Ip { port, .. } => *port,
         _ => None,
     };
-    let usual = [options.ports.of(Role::Smtp), options.ports.of(Role::Submission)];
+    let usual = [Role::Smtp, Role::Submission, Role::Smtps].map(|role| options.ports.of(role));
     usual.into_iter().chain(given).collect::<BTreeSet<u16>>().into_iter().collect()
 }
 
@@ -133,7 +133,7 @@ struct Seen {
     resolvers: Vec<ResolverSeen>,
     lookups: Vec<Lookup>,
     connections: Vec<Connection>,
-    idents: Vec<Ident>,
+    idents: Vec<IdentSeen>,
     own: Footprints,
     now_ms: u64,
 }
@@ -159,12 +159,18 @@ impl Seen {
             });
             Lookup::new(lookup.name, lookup.rtype, sent.collect(), resolving.timeout_ms)
         });
+        let idents = idents.into_iter().map(|ident| IdentSeen {
+            client: ident.client.ip(),
+            at_ms: millis(ident.at),
+            answered_ms: ident.answered.map(millis),
+            given_up_ms: ident.given_up.map(millis),
+        });
         Self {
             quality,
             resolvers: resolvers(&resolving.resolvers, &tallies, controls),
             lookups: lookups.collect(),
             connections,
-            idents,
+            idents: idents.collect(),
             own: own.clone(),
             now_ms: millis(recorder.now()),
         }
@@ -172,16 +178,16 @@ impl Seen {
 
     /// Writes both questions down for every service that was tried and stands on this host.
     fn record(&self, recorder: &Recorder) {
-        let tried: BTreeSet<Service> = recorder
+        let tried: BTreeMap<Service, Role> = recorder
             .so_far::<Connect>()
             .into_iter()
-            .filter(|(_, wire)| matches!(wire.role, Role::Smtp | Role::Submission))
-            .filter_map(|(observation, _)| Service::of(&observation.subject).copied())
+            .filter(|(_, wire)| wire.role.speaks_smtp())
+            .filter_map(|(observation, wire)| Some((*Service::of(&observation.subject)?, wire.role)))
             .collect();
         let names = envelope_names(recorder);
         let from = VantageId::local();
         let took = (Duration::ZERO, recorder.now());
-        for service in tried {
+        for (service, role) in tried {
             let connections: Vec<&Connection> =
                 self.connections.iter().filter(|c| c.server == service.0 && c.here).collect();
             if connections.is_empty() {
@@ -195,7 +201,10 @@ impl Seen {
                 connections.into_iter().partition(|c| self.own.connected(c.client));
             let own: BTreeSet<IpAddr> = ours.iter().map(|c| c.client.ip()).collect();
             recorder.record(&Lookups, &service, &from, took, &self.about_us(&own, &names));
-            recorder.record(&Clients, &service, &from, took, &self.about_clients(&theirs));
+            // Of other people's sessions under TLS no banner is seen.
+            if !role.implicit_tls() {
+                recorder.record(&Clients, &service, &from, took, &self.about_clients(&theirs));
+            }
         }
     }
 
@@ -209,16 +218,7 @@ impl Seen {
             own: own.iter().copied().collect(),
             resolvers: self.resolvers.clone(),
             lookups: self.lookups.iter().filter(concerns).take(MAX_LOOKUPS).cloned().collect(),
-            idents: self
-                .idents
-                .iter()
-                .filter(|ident| own.contains(&ident.client.ip()))
-                .map(|ident| IdentSeen {
-                    client: ident.client.ip(),
-                    at_ms: millis(ident.at),
-                    answered_ms: ident.answered.map(millis),
-                })
-                .collect(),
+            idents: self.idents.iter().filter(|ident| own.contains(&ident.client)).cloned().collect(),
         }
     }
 
@@ -240,6 +240,7 @@ impl Seen {
                 banner_ms: connection.greeted.map(millis),
                 ended_ms: connection.ended.map_or(self.now_ms, millis),
                 lookups: Vec::new(),
+                idents: Vec::new(),
             })
             .collect();
         clients.sort_by_key(|client| Reverse(client.wait().length_ms()));
@@ -252,6 +253,8 @@ impl Seen {
             lookups.sort_by_key(|lookup| Reverse(lookup.span().length_ms()));
             lookups.truncate(MAX_CLIENT_LOOKUPS);
             client.lookups = lookups;
+            let of_it = |i: &&IdentSeen| i.client == client.address && i.at_ms >= wait.from_ms && i.at_ms <= wait.to_ms;
+            client.idents = self.idents.iter().filter(of_it).take(MAX_CLIENT_LOOKUPS).cloned().collect();
         }
         ClientsWire {
             quality: self.quality.clone(),

@@ -1,39 +1,46 @@
-//! What the server waited for, as its own host's packets show it: dnsbl-timeout, dnsbl-slow and ptr-slow, proven.
+//! Whose answer the server waited for, as its own host's packets show it: dnsbl-timeout, dnsbl-slow, ptr-slow and
+//! rdns-lookup-timeout, proven.
 //!
 //! Each wait of ours is laid over the lookups that carry our address and began within it. What no lookup covers stays
-//! unexplained: a wait in which nothing was asked is not thereby one on purpose.
+//! unexplained: a wait in which nothing was asked is not thereby one on purpose. What a dead resolver took of a lookup is that
+//! resolver's share, and not the name's.
 
 use std::collections::BTreeMap;
 
 use super::super::ways::{banner_wait, called};
-use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
-use super::waits::WAITED_MS;
+use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
+use super::waits::{SUSPECT_MS, WAITED_MS};
 use crate::case::{ObsId, Question, Seen, Span, Why};
+use crate::questions::dns::{ReverseNames, Via};
 use crate::questions::host::clients::Clients;
-use crate::questions::host::lookups::{Ended, Lookup, Lookups, LookupsWire, Sought};
+use crate::questions::host::lookups::{Ended, Lookup, Lookups, LookupsWire, Quality, Sought};
 use crate::questions::smtp::{Ehlo, FIRST, Mail, Rcpt};
 use crate::questions::tcp::Role;
 use crate::subject::{Addr, Service, Subject, VantageId, Zone};
 
-const GREETING: &[Role] = &[Role::Smtp, Role::Submission];
+/// Whose waits are laid over what was captured.
+pub(super) const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+/// Where the banner can be read off the wire.
+pub(super) const GREETING: &[Role] = &[Role::Smtp, Role::Submission];
 
 pub(super) const RULES: &[Rule] = &[
-    Rule::service(&["dnsbl-timeout", "dnsbl-slow", "ptr-slow"], GREETING, our_waits),
+    Rule::service(&["dnsbl-timeout", "dnsbl-slow", "ptr-slow", "rdns-lookup-timeout"], ALL, our_waits),
     Rule::service(&["dnsbl-timeout", "dnsbl-slow"], GREETING, waits_of_clients).over_all_vantages(),
 ];
 
 /// A lookup that failed costs a server at least this much before it is worth naming, in milliseconds.
-const COSTLY_MS: u64 = 900;
+pub(super) const COSTLY_MS: u64 = 900;
 
 /// From here on an answer is slow, in milliseconds.
-const SLOW_MS: u64 = 2000;
+pub(super) const SLOW_MS: u64 = 2000;
 
 /// A lookup that begins a wait may be stamped a moment before it: two clocks are at work, in milliseconds.
 const SAME_MOMENT_MS: u64 = 20;
 
-/// What a lookup is to blame for: the code, and the zone or address that names the fault.
-fn blame(lookup: &Lookup) -> Option<(&'static str, Key)> {
-    let took = lookup.span().length_ms();
+/// What a lookup is to blame for: the code, and the zone or address that names the fault. `took` is what it cost beyond the
+/// silence of dead resolvers.
+fn blame(lookup: &Lookup, took: u64) -> Option<(&'static str, Key)> {
     let failed = lookup.ended() != Ended::Answered;
     let costly = took >= if failed { COSTLY_MS } else { SLOW_MS };
     match lookup.sought() {
@@ -44,8 +51,16 @@ fn blame(lookup: &Lookup) -> Option<(&'static str, Key)> {
     }
 }
 
+/// The reverse name of an address that comes at once by another resolver: then it is not the zone's servers that are slow, but
+/// the resolver of the server that does not get to them. Gives the observation that shows it.
+fn quick_elsewhere(at: &At<'_, Service>, key: &Key) -> Option<ObsId> {
+    let Key::Subject(Subject::Addr(address)) = key else { return None };
+    let own = at.ask_of(&ReverseNames { via: Via::Own }, address).ok()?;
+    (own.definite().is_some() && own.observation().took_ms < SUSPECT_MS).then(|| own.id())
+}
+
 /// The waits of our session with a service: what was waited for, and when.
-fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
+pub(super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
     fn steps<Q: Question>(at: &At<'_, Service>, what: &'static str) -> Vec<(ObsId, Span, &'static str)> {
         let on = Subject::from(at.on);
         let here = |seen: &Seen<'_, Q::View>| seen.observation().subject == on && seen.observation().vantage == at.from;
@@ -60,31 +75,49 @@ fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
     banner.into_iter().chain(replies.concat()).filter(|(_, wait, _)| wait.length_ms() >= WAITED_MS).collect()
 }
 
-/// The part of a wait that a lookup took, where it began within it.
-fn share(lookup: &Lookup, wait: Span) -> Option<Span> {
-    let span = lookup.span();
-    (span.from_ms + SAME_MOMENT_MS >= wait.from_ms).then(|| span.within(wait)).flatten()
+/// The parts of a wait that something took which began at `from_ms`, where that lies within it.
+pub(super) fn shares(spans: &[Span], wait: Span) -> impl Iterator<Item = Span> + '_ {
+    let began = spans.iter().map(|span| span.from_ms).min();
+    let within = began.is_some_and(|from_ms| from_ms + SAME_MOMENT_MS >= wait.from_ms);
+    spans.iter().filter(move |_| within).filter_map(move |span| span.within(wait))
 }
+
+/// How well what was captured proves a share.
+pub(super) fn basis(quality: &Quality) -> Basis {
+    if quality.complete() { Basis::Captured } else { Basis::OwnMeasure }
+}
+
+/// A lookup, and when it waited for somebody who is not dead.
+type Cost<'l> = (&'l Lookup, Vec<Span>);
 
 fn our_waits(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask_from(&Lookups, &at.on, &VantageId::local())?;
     let waits = waits(at);
-    let mut blamed: BTreeMap<(&'static str, Key), Vec<&Lookup>> = BTreeMap::new();
+    let mut blamed: BTreeMap<(&'static str, Key), Vec<Cost<'_>>> = BTreeMap::new();
     let about_us = |lookup: &&Lookup| lookup.about().is_some_and(|address| seen.own.contains(&address));
     for lookup in seen.view().lookups.iter().filter(about_us) {
-        let Some(blame) = blame(lookup).filter(|_| waits.iter().any(|(_, wait, _)| share(lookup, *wait).is_some()))
-        else {
-            continue;
-        };
-        if seen.reached_a_resolver(lookup) {
-            blamed.entry(blame).or_default().push(lookup);
-        } else {
+        let cost = seen.cost_of_the_name(lookup);
+        if !seen.reached_a_resolver(lookup) {
             // With a resolver that answers nobody, it is not the name's servers that are silent.
-            found.missed(Why::Blocked(seen.id()));
+            if lookup.span().length_ms() >= COSTLY_MS {
+                found.missed(Why::Blocked(seen.id()));
+            }
+        } else if let Some(blame) = blame(lookup, cost.iter().map(|span| span.length_ms()).sum())
+            && waits.iter().any(|(_, wait, _)| shares(&cost, *wait).next().is_some())
+        {
+            blamed.entry(blame).or_default().push((lookup, cost));
         }
     }
-    for ((code, key), lookups) in blamed {
-        name_cause(at, found, &seen, &waits, (code, key, &lookups));
+    for ((code, key), costs) in blamed {
+        match quick_elsewhere(at, &key).filter(|_| code == "ptr-slow") {
+            Some(own) => name_cause(at, found, &seen, &waits, ("rdns-lookup-timeout", key, &costs))
+                .into_iter()
+                .for_each(|finding| {
+                    let says = format!("{}, though it is answered at once elsewhere", finding.says);
+                    finding.says(says).proof(own, Basis::Witnessed);
+                }),
+            None => drop(name_cause(at, found, &seen, &waits, (code, key, &costs))),
+        }
     }
     if !seen.quality.complete() || !seen.quality.blind.is_empty() {
         found.missed(Why::Denied(seen.id()));
@@ -93,26 +126,22 @@ fn our_waits(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 /// One cause with its share of every wait.
-fn name_cause(
+fn name_cause<'f>(
     at: &At<'_, Service>,
-    found: &mut Found<'_>,
+    found: &'f mut Found<'_>,
     seen: &Seen<'_, LookupsWire>,
     waits: &[(ObsId, Span, &'static str)],
-    (code, key, lookups): (&'static str, Key, &[&Lookup]),
-) {
-    let basis = if seen.quality.complete() { Basis::Captured } else { Basis::OwnMeasure };
-    let shares = |wait: Span| lookups.iter().filter_map(move |lookup| share(lookup, wait));
-    let most = waits.iter().max_by_key(|(_, wait, _)| wait.covered_by(shares(*wait)));
-    let (Some((_, wait, what)), Some(longest)) = (most, lookups.iter().max_by_key(|l| l.span().length_ms())) else {
-        return;
-    };
+    (code, key, costs): (&'static str, Key, &[Cost<'_>]),
+) -> Option<&'f mut Finding> {
+    let basis = basis(&seen.quality);
+    let spent = |wait: Span| costs.iter().flat_map(move |(_, spans)| shares(spans, wait));
+    let (_, wait, what) = waits.iter().max_by_key(|(_, wait, _)| wait.covered_by(spent(*wait)))?;
+    let (longest, _) = costs.iter().max_by_key(|(lookup, _)| lookup.span().length_ms())?;
     let finding = found
         .is_a(code, key.clone())
         .says(format!(
-            "{:.1} of the {:.1} s until {what} of {} were spent waiting for {} ({})",
-            wait.covered_by(shares(*wait)) as f64 / 1000.0,
-            wait.length_ms() as f64 / 1000.0,
-            called(at.case, &at.on, &at.from),
+            "{} spent waiting for {} ({})",
+            of_the_wait(at, wait.covered_by(spent(*wait)), *wait, what),
             longest.name,
             course(longest)
         ))
@@ -124,10 +153,21 @@ fn name_cause(
         _ => finding,
     };
     for (id, wait, _) in waits {
-        for span in shares(*wait) {
+        for span in spent(*wait) {
             finding.claims(*id, Share::Of(span), basis);
         }
     }
+    Some(finding)
+}
+
+/// "15.0 of the 15.1 s until the banner of mx1.example.org (192.0.2.7) were".
+pub(super) fn of_the_wait(at: &At<'_, Service>, took_ms: u64, wait: Span, what: &str) -> String {
+    format!(
+        "{:.1} of the {:.1} s until {what} of {} were",
+        took_ms as f64 / 1000.0,
+        wait.length_ms() as f64 / 1000.0,
+        called(at.case, &at.on, &at.from)
+    )
 }
 
 /// How a lookup went: "3 queries, no answer from 192.0.2.53".
@@ -150,19 +190,20 @@ fn course(lookup: &Lookup) -> String {
 fn waits_of_clients(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask_from(&Clients, &at.on, &VantageId::local())?;
     let lookups = at.ask_from(&Lookups, &at.on, &VantageId::local())?;
-    let basis = if seen.quality.complete() { Basis::Captured } else { Basis::OwnMeasure };
+    let basis = basis(&seen.quality);
     // Zone and code: how many clients waited for it, and the worst of these waits with its share.
     let mut waited: BTreeMap<(&'static str, Zone), (u32, Span, u64)> = BTreeMap::new();
     for client in seen.clients.iter().filter(|client| client.wait().length_ms() >= WAITED_MS) {
         let wait = client.wait();
-        let mut shares: BTreeMap<(&'static str, Zone), Vec<Span>> = BTreeMap::new();
+        let mut spent: BTreeMap<(&'static str, Zone), Vec<Span>> = BTreeMap::new();
         for lookup in client.lookups.iter().filter(|lookup| lookups.reached_a_resolver(lookup)) {
-            if let (Some((code, Key::Subject(Subject::Zone(zone)))), Some(span)) = (blame(lookup), share(lookup, wait))
-            {
-                shares.entry((code, zone)).or_default().push(span);
+            let cost = lookups.cost_of_the_name(lookup);
+            let took = cost.iter().map(|span| span.length_ms()).sum();
+            if let Some((code, Key::Subject(Subject::Zone(zone)))) = blame(lookup, took) {
+                spent.entry((code, zone)).or_default().extend(shares(&cost, wait));
             }
         }
-        for (cause, spans) in shares {
+        for (cause, spans) in spent.into_iter().filter(|(_, spans)| !spans.is_empty()) {
             let took = wait.covered_by(spans.into_iter());
             let held = waited.entry(cause).or_insert((0, wait, took));
             *held = if took > held.2 { (held.0 + 1, wait, took) } else { (held.0 + 1, held.1, held.2) };

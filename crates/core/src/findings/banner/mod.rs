@@ -1,6 +1,8 @@
 //! The greeting: when it comes, and what it says.
 
 mod captured;
+mod ident;
+mod resolvers;
 mod says;
 pub(super) mod waits;
 
@@ -8,5 +10,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [says::RULES, waits::RULES, captured::RULES].concat()
+    [says::RULES, waits::RULES, captured::RULES, resolvers::RULES, ident::RULES].concat()
 }

@@ -35,7 +35,7 @@ const TEASE_MS: u64 = 1500;
 pub(in super::super) const WAITED_MS: u64 = 1500;
 
 /// What is answered within this time is none of the suspects, in milliseconds.
-const SUSPECT_MS: u64 = 1000;
+pub(super) const SUSPECT_MS: u64 = 1000;
 
 /// From here on the answer of a blacklist is slow.
 const LIST_SLOW_MS: u64 = 2000;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::lookups::{Ended, Lookup, Quality, Sought};
+use super::lookups::{Ended, IdentSeen, Lookup, Quality, Sought};
 use crate::case::{Graph, Observation, Question, Span};
 use crate::subject::{Service, Zone};
 
@@ -28,6 +28,9 @@ pub struct Client {
     pub ended_ms: u64,
     /// What was looked up about its address while it waited.
     pub lookups: Vec<Lookup>,
+    /// Connections to its ident port meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idents: Vec<IdentSeen>,
 }
 
 impl Client {

@@ -203,8 +203,25 @@ pub struct IdentSeen {
     pub client: IpAddr,
     /// When, in milliseconds since the run began.
     pub at_ms: u64,
-    /// When it was granted or refused.
+    /// When the client refused the connection, ended it, or said something.
     pub answered_ms: Option<u64>,
+    /// When the host closed a connection on which nothing was said. Giving up one that never stood leaves no packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_ms: Option<u64>,
+}
+
+impl IdentSeen {
+    /// The time for which it kept the host waiting, within a wait of its client. Where no packet tells the end, it is the next
+    /// lookup about that client, for the host asks one thing after the other, or the end of the wait.
+    pub fn span(&self, wait: Span, lookups: &[Lookup]) -> Span {
+        let known = self.answered_ms.or(self.given_up_ms);
+        let next = || {
+            let about = lookups.iter().filter(|lookup| lookup.about() == Some(self.client));
+            about.map(|lookup| lookup.span().from_ms).filter(|at| *at > self.at_ms).min()
+        };
+        let to_ms = known.or_else(next).unwrap_or(wait.to_ms).min(wait.to_ms);
+        Span { from_ms: self.at_ms, to_ms: to_ms.max(self.at_ms) }
+    }
 }
 
 /// What was captured of the lookups about us.
@@ -232,6 +249,12 @@ impl LookupsWire {
     /// that are silent.
     pub fn reached_a_resolver(&self, lookup: &Lookup) -> bool {
         lookup.sent.iter().any(|s| s.answered_ms.is_some() || self.resolver(s.server).is_some_and(ResolverSeen::alive))
+    }
+
+    /// The stretches in which a lookup waited for resolvers that are not dead: what the name itself cost.
+    pub fn cost_of_the_name(&self, lookup: &Lookup) -> Vec<Span> {
+        let dead = |server| self.resolver(server).is_some_and(ResolverSeen::dead);
+        lookup.servers().into_iter().filter(|server| !dead(*server)).flat_map(|s| lookup.waiting_for(s)).collect()
     }
 }
 

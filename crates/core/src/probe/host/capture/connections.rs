@@ -33,9 +33,13 @@ pub(crate) struct Connection {
 /// A question for the user of a connection, to port 113 of the client (RFC 1413).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ident {
+    pub(crate) host: SocketAddr,
     pub(crate) client: SocketAddr,
     pub(crate) at: Duration,
+    /// When the client refused, ended, or said something.
     pub(crate) answered: Option<Duration>,
+    /// When the host closed a connection on which nothing was said.
+    pub(crate) given_up: Option<Duration>,
 }
 
 /// All connections of a capture, by client and server.
@@ -108,20 +112,38 @@ impl Connections {
     }
 
     /// A segment from this machine to a client's ident port.
-    pub(super) fn ident_asked(&mut self, client: SocketAddr, segment: &Segment<'_>, at: Duration) {
-        if !segment.syn || segment.ack {
-            return;
-        }
-        // One connection is tried again for as long as it is waited for.
-        let known = self.idents.iter().rev().any(|i| i.client == client && i.answered.is_none());
-        if !known && self.idents.len() < MAX_CONNECTIONS {
-            self.idents.push(Ident { client, at, answered: None });
+    pub(super) fn ident_asked(
+        &mut self,
+        (host, client): (SocketAddr, SocketAddr),
+        segment: &Segment<'_>,
+        at: Duration,
+    ) {
+        let room = self.idents.len() < MAX_CONNECTIONS;
+        let known = self.idents.iter_mut().rev().find(|i| (i.host, i.client) == (host, client));
+        match known {
+            Some(asked) if segment.fin || segment.reset => {
+                asked.given_up.get_or_insert(at);
+            }
+            // Sent again: the wait began with the first.
+            Some(asked) if asked.answered.is_none() && asked.given_up.is_none() => {}
+            _ if segment.syn && !segment.ack && room => {
+                self.idents.push(Ident { host, client, at, answered: None, given_up: None });
+            }
+            _ => {}
         }
     }
 
-    /// A segment from a client's ident port: granted or refused, it is an answer.
-    pub(super) fn ident_answered(&mut self, client: SocketAddr, at: Duration) {
-        if let Some(asked) = self.idents.iter_mut().rev().find(|i| i.client == client) {
+    /// A segment from a client's ident port. That it takes the connection is no answer yet; a refusal is one.
+    pub(super) fn ident_answered(
+        &mut self,
+        (client, host): (SocketAddr, SocketAddr),
+        segment: &Segment<'_>,
+        at: Duration,
+    ) {
+        let known = self.idents.iter_mut().rev().find(|i| (i.host, i.client) == (host, client));
+        if let Some(asked) =
+            known.filter(|i| i.given_up.is_none() && (segment.fin || segment.reset || segment.length > 0))
+        {
             asked.answered.get_or_insert(at);
         }
     }
@@ -169,12 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn an_ident_question_is_answered_by_a_refusal_too() {
-        let client = "198.51.100.9:113".parse().unwrap();
+    fn an_ident_question_is_answered_by_a_refusal_and_not_by_taking_the_connection() {
+        let (host, client) = ("192.0.2.7:40001".parse().unwrap(), "198.51.100.9:113".parse().unwrap());
         let mut all = Connections::default();
-        all.ident_asked(client, &segment(b"", true), ms(5));
-        all.ident_asked(client, &segment(b"", true), ms(1005));
-        all.ident_answered(client, ms(1006));
-        assert_eq!(all.close().1, [Ident { client, at: ms(5), answered: Some(ms(1006)) }]);
+        all.ident_asked((host, client), &segment(b"", true), ms(5));
+        all.ident_asked((host, client), &segment(b"", true), ms(1005));
+        let refused = Segment { reset: true, ..segment(b"", false) };
+        all.ident_answered((client, host), &refused, ms(1006));
+        let other = "192.0.2.7:40002".parse().unwrap();
+        all.ident_asked((other, client), &segment(b"", true), ms(2000));
+        all.ident_answered((client, other), &segment(b"", false), ms(2001));
+        let closed = Segment { fin: true, ..segment(b"", false) };
+        all.ident_asked((other, client), &closed, ms(7000));
+        all.ident_answered((client, other), &closed, ms(7001));
+        let asked = |host, at, answered, given_up| Ident { host, client, at: ms(at), answered, given_up };
+        assert_eq!(all.close().1, [asked(host, 5, Some(ms(1006)), None), asked(other, 2000, None, Some(ms(7000)))]);
     }
 }

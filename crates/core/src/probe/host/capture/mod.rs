@@ -44,7 +44,7 @@ const IDENT: u16 = 113;
 /// Which ports are watched.
 #[derive(Debug, Clone, Default)]
 pub struct Watched {
-    /// Where SMTP begins with a banner in the clear.
+    /// Where SMTP is spoken.
     pub smtp: Vec<u16>,
     /// Where DNS servers are asked.
     pub dns: Vec<u16>,
@@ -259,9 +259,9 @@ impl Book {
         } else if watched.smtp.contains(&from.port()) {
             self.connections.server_sent((from, to), segment, at);
         } else if to.port() == IDENT {
-            self.connections.ident_asked(to, segment, at);
+            self.connections.ident_asked((from, to), segment, at);
         } else if from.port() == IDENT {
-            self.connections.ident_answered(from, at);
+            self.connections.ident_answered((from, to), segment, at);
         }
     }
 }

@@ -1,0 +1,218 @@
+//! What rules make of a capture on the server's host, from cases that are built here: an exchanger at 192.0.2.7 that greets
+//! us, 198.51.100.9, after ten seconds, and what it asked meanwhile.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use maildoctor_core::case::{Case, Recorder, TargetRecord, Terms, VantageRecord};
+use maildoctor_core::diagnosis::{Confidence, Diagnosis, Judged, diagnose};
+use maildoctor_core::findings::State;
+use maildoctor_core::questions::dns::{DnsResult, DnsWire, ReverseNames, Via};
+use maildoctor_core::questions::host::lookups::{
+    IdentSeen, Lookup, Lookups, LookupsWire, Quality, ResolverSeen, Sending,
+};
+use maildoctor_core::questions::smtp::{BannerWire, FIRST};
+use maildoctor_core::questions::tcp::{Connect, ConnectWire, Opened, Role};
+use maildoctor_core::subject::{Addr, Service, VantageId};
+use maildoctor_wire::dialogue::{End, Exchange, Phase};
+use maildoctor_wire::reply::Reply;
+
+/// How long the banner is waited for, in milliseconds.
+const WAIT_MS: u64 = 10_000;
+
+const PTR: &str = "9.100.51.198.in-addr.arpa";
+const LISTED: &str = "9.100.51.198.list.example";
+
+fn us() -> IpAddr {
+    "198.51.100.9".parse().unwrap()
+}
+
+fn resolver(last: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, last], 53))
+}
+
+/// A resolver of the host's file, at its place; what it answered of ten questions, and whether it answers us.
+fn seen(last: u8, place: usize, answered: u32, answers_us: bool) -> ResolverSeen {
+    ResolverSeen { server: resolver(last), place: Some(place), asked: 10, answered, answers_us: Some(answers_us) }
+}
+
+/// A question: to whom, when, and when it was answered.
+fn lookup(name: &str, sent: &[(u8, u64, Option<u64>)]) -> Lookup {
+    let sendings = sent.iter().map(|(last, at_ms, answered_ms)| Sending {
+        server: resolver(*last),
+        tcp: false,
+        at_ms: *at_ms,
+        answered_ms: *answered_ms,
+        rcode: answered_ms.map(|_| 0),
+    });
+    Lookup::new(name.to_owned(), "A".to_owned(), sendings.collect(), Some(5000))
+}
+
+fn captured(resolvers: Vec<ResolverSeen>, lookups: Vec<Lookup>) -> LookupsWire {
+    let quality = Quality { packets: 100, dropped: 0, whole: true, blind: Vec::new() };
+    LookupsWire { quality, own: vec![us()], resolvers, lookups, idents: Vec::new() }
+}
+
+/// The case of a banner that was waited for; `own_name_ms` is how long our own resolver took for our name.
+fn case(wire: &LookupsWire, own_name_ms: Option<u64>) -> Case {
+    let (here, service) = (VantageId::local(), Service("192.0.2.7:25".parse().unwrap()));
+    let recorder = Recorder::default();
+    let ms = Duration::from_millis;
+    let open = ConnectWire {
+        role: Role::Smtp,
+        host: Some("mx.example.org".to_owned()),
+        ipv6: false,
+        opened: Opened::Open { local: Some(SocketAddr::new(us(), 40_000)) },
+    };
+    recorder.record(&Connect, &service, &here, (ms(0), ms(1)), &open);
+    let exchange = Exchange {
+        phase: Phase::Banner,
+        command: None,
+        sent_ms: 0,
+        first_octet_ms: Some(WAIT_MS),
+        done_ms: WAIT_MS,
+        reply: Some(Reply::line(220, "mx.example.org ESMTP")),
+        end: End::Complete,
+    };
+    let banner = BannerWire { exchange, early: None, answers_tls: false };
+    recorder.record(&FIRST, &service, &here, (ms(0), ms(WAIT_MS)), &banner);
+    if let Some(took) = own_name_ms {
+        let result = DnsResult::Answered {
+            rcode: "NXDOMAIN".to_owned(),
+            aa: false,
+            ad: false,
+            ra: true,
+            answers: Vec::new(),
+            authority: Vec::new(),
+            additional: Vec::new(),
+            ede: Vec::new(),
+            raw: None,
+        };
+        let answer = DnsWire { server: resolver(60), name: PTR.to_owned(), attempts: Vec::new(), result };
+        recorder.record(&ReverseNames { via: Via::Own }, &Addr(us()), &here, (ms(0), ms(took)), &answer);
+    }
+    recorder.record(&Lookups, &service, &here, (ms(0), ms(WAIT_MS)), wire);
+    let place = VantageRecord {
+        name: "local".to_owned(),
+        kind: "local".to_owned(),
+        source_ip: Some(us()),
+        resolver: Some(resolver(60)),
+    };
+    let mut case = Case::new(TargetRecord::default(), Timestamp::now(), vec![place], Terms::default());
+    case.set_observations(recorder.take().0);
+    case
+}
+
+fn roots(diagnosis: &Diagnosis) -> Vec<(&'static str, Confidence)> {
+    diagnosis.roots().map(|f| (f.finding.code, f.confidence)).collect()
+}
+
+fn found<'d>(diagnosis: &'d Diagnosis, code: &str) -> &'d Judged {
+    let found = diagnosis.findings.iter().find(|f| f.finding.code == code);
+    found.unwrap_or_else(|| panic!("{code} is not among {:?}", roots(diagnosis)))
+}
+
+#[test]
+fn a_dead_first_resolver_explains_what_each_lookup_lost_by_it() {
+    let lookups = vec![
+        lookup(PTR, &[(53, 0, None), (54, 5000, Some(5010))]),
+        lookup(LISTED, &[(53, 5020, None), (54, 9900, Some(9990))]),
+    ];
+    let wire = captured(vec![seen(53, 1, 0, false), seen(54, 2, 10, true)], lookups);
+    let diagnosis = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&diagnosis), [("server-resolver-dead", Confidence::Proven)]);
+    let cause = found(&diagnosis, "server-resolver-dead");
+    assert!(cause.finding.says.contains("9.9 of the 10.0 s"), "{}", cause.finding.says);
+    assert_eq!(found(&diagnosis, "banner-slow").explained_by, std::slice::from_ref(&cause.id));
+}
+
+#[test]
+fn a_list_behind_a_dead_resolver_has_its_own_share() {
+    let lookups = vec![
+        lookup(PTR, &[(53, 0, None), (54, 5000, Some(5010))]),
+        lookup(LISTED, &[(53, 5020, None), (54, 7520, Some(9990))]),
+    ];
+    let wire = captured(vec![seen(53, 1, 0, false), seen(54, 2, 10, true)], lookups);
+    let diagnosis = diagnose(&case(&wire, Some(3)));
+    let mut codes = roots(&diagnosis);
+    codes.sort();
+    assert_eq!(codes, [("dnsbl-slow", Confidence::Proven), ("server-resolver-dead", Confidence::Proven)]);
+    assert!(found(&diagnosis, "dnsbl-slow").finding.says.contains("2.5 of the 10.0 s"));
+    assert!(found(&diagnosis, "server-resolver-dead").finding.says.contains("7.5 of the 10.0 s"));
+}
+
+#[test]
+fn with_every_resolver_dead_no_name_is_to_blame() {
+    let lookups =
+        vec![lookup(PTR, &[(53, 0, None), (54, 2500, None)]), lookup(LISTED, &[(53, 5000, None), (54, 7500, None)])];
+    let wire = captured(vec![seen(53, 1, 0, false), seen(54, 2, 0, false)], lookups);
+    let diagnosis = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&diagnosis), [("server-resolvers-all-dead", Confidence::Proven)]);
+    let unknown = |code: &str| diagnosis.checks.iter().any(|c| c.code == code && c.why().is_some());
+    assert!(unknown("dnsbl-timeout") && unknown("rdns-lookup-timeout"));
+}
+
+#[test]
+fn a_resolver_that_answers_us_or_anybody_is_not_dead() {
+    for (answered, answers_us) in [(0, true), (1, false)] {
+        let lookups = vec![lookup(LISTED, &[(53, 0, None), (53, 5000, None)])];
+        let wire = captured(vec![seen(53, 1, answered, answers_us)], lookups);
+        let diagnosis = diagnose(&case(&wire, Some(3)));
+        assert_eq!(roots(&diagnosis), [("dnsbl-timeout", Confidence::Proven)]);
+    }
+}
+
+#[test]
+fn a_reverse_name_is_the_zones_fault_unless_others_get_it_at_once() {
+    let silent = lookup(PTR, &[(53, 0, None), (53, 5000, None)]);
+    let wire = captured(vec![seen(53, 1, 9, true)], vec![silent]);
+    let zone = diagnose(&case(&wire, None));
+    assert_eq!(roots(&zone), [("ptr-slow", Confidence::Proven)]);
+    let resolver = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&resolver), [("rdns-lookup-timeout", Confidence::Proven)]);
+}
+
+#[test]
+fn an_ident_question_takes_until_the_next_lookup() {
+    let ident = |answered_ms| IdentSeen { client: us(), at_ms: 10, answered_ms, given_up_ms: None };
+    let quick = lookup(LISTED, &[(53, 9000, Some(9010))]);
+    let mut wire = captured(vec![seen(53, 1, 9, true)], vec![quick]);
+    wire.idents = vec![ident(None)];
+    let diagnosis = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&diagnosis), [("ident-lookup-timeout", Confidence::Proven)]);
+    assert!(found(&diagnosis, "ident-lookup-timeout").finding.says.contains("9.0 of the 10.0 s"));
+    // A refusal costs nothing.
+    wire.idents = vec![ident(Some(11))];
+    let refused = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&refused).first().map(|(code, _)| *code), Some("banner-slow"));
+    assert!(refused.checks.iter().any(|c| c.code == "ident-lookup-timeout" && c.state == Ok(State::Clear)));
+}
+
+#[test]
+fn what_was_lost_forbids_proof() {
+    let mut wire = captured(vec![seen(53, 1, 0, false)], vec![lookup(LISTED, &[(53, 0, None), (53, 5000, None)])]);
+    wire.quality.dropped = 1;
+    let diagnosis = diagnose(&case(&wire, Some(3)));
+    assert_eq!(roots(&diagnosis), [("server-resolvers-all-dead", Confidence::Likely)]);
+}
+
+#[test]
+fn nothing_taken_away_makes_a_fault() {
+    let silent = lookup(PTR, &[(53, 0, None), (54, 5000, None)]);
+    let case = case(&captured(vec![seen(53, 1, 0, false), seen(54, 2, 0, false)], vec![silent]), Some(3));
+    let codes = |case: &Case| diagnose(case).findings.iter().map(|f| f.finding.code).collect::<Vec<_>>();
+    let before = codes(&case);
+    for observation in &case.observations {
+        let after = codes(&case.without(observation.id));
+        assert!(after.iter().all(|code| before.contains(code)), "{before:?} became {after:?}");
+    }
+}
