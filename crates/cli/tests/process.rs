@@ -38,6 +38,10 @@ fn bad_usage_ends_with_3_and_one_clear_sentence() {
         (vec!["check", "example.org", "--relay-rcpt", "a@b\r\nRCPT TO:<c@d>"], "--relay-rcpt"),
         (vec!["check", "example.org", "--from", "carrier-pigeon"], "socks5://"),
         (vec!["check", "example.org", "--format", "text,json"], "--output DIR"),
+        (vec!["check", "anna@"], "`anna@` names no domain"),
+        (vec!["check", "example.org", "--bind", "203.0.113.1"], "an address of this machine"),
+        (vec!["check", "example.org", "--mailbox", "maildir:/no/where"], "no Maildir"),
+        (vec!["check", "example.org", "--mailbox", "maildir:/etc"], "no Maildir"),
         (vec!["check", "example.org", "--ca-file", "/nowhere"], "/nowhere"),
         (vec!["check", "example.org", "--ca-file", "/etc/hostname"], "PEM"),
         (vec!["diagnose", "/nowhere"], "/nowhere"),
@@ -182,6 +186,26 @@ fn a_bare_name_that_the_mx_above_names_is_taken_as_a_server_and_said_to_be() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("was taken as a server"), "{text}");
     assert!(!text.contains("mx-missing"), "{text}");
+}
+
+#[test]
+fn an_address_is_a_server_without_further_words() {
+    let (_, text, _) =
+        said(&["check", "127.0.0.1", "--port", "smtp=1", "--resolver", "127.0.0.1:1", "--foreign-resolver", "none"]);
+    assert!(!text.contains("was taken as a server"), "{text}");
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_read_leaves_open_whether_the_message_was_delivered() {
+    let running = lab(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mailbox = format!("maildir:{}", folder.path().join("to-come").display());
+    let mut arguments = running.lab.check_arguments();
+    arguments.extend(["--send", "--mailbox", &mailbox, "--deadline", "4s"].map(str::to_owned));
+    let output = maildoctor().args(&arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("INCONCLUSIVE") && text.contains("is no Maildir"), "{text}");
+    assert_eq!(output.status.code(), Some(3));
 }
 
 #[test]

@@ -19,6 +19,11 @@ pub enum TargetError {
     /// It is far too long.
     #[error("the target is longer than {MAX_TARGET_OCTETS} octets, and no domain or address is")]
     TooLong,
+    /// There is nothing where the domain or the server should stand.
+    #[error(
+        "`{0}` names no domain and no server; give one, such as example.org, anna@example.org or mail.example.org:25"
+    )]
+    Nothing(String),
     /// The domain part is no domain name.
     #[error("`{0}` is no domain name; give one such as example.org")]
     Domain(String),
@@ -71,6 +76,13 @@ impl Target {
     /// # Errors
     /// [`TargetError`], a sentence that says what was wrong and what would be right.
     pub fn parse(input: &str) -> Result<Self, TargetError> {
+        Self::read(input).map_err(|error| match error {
+            TargetError::Domain(name) if name.is_empty() => TargetError::Nothing(input.trim().to_owned()),
+            other => other,
+        })
+    }
+
+    fn read(input: &str) -> Result<Self, TargetError> {
         let text = input.trim();
         if text.is_empty() {
             return Err(TargetError::Empty);
@@ -196,6 +208,10 @@ mod tests {
 
     #[test]
     fn what_people_type() {
+        for nothing in ["anna@", "smtp://", "@", ".", ":25"] {
+            let error = Target::parse(nothing).unwrap_err();
+            assert!(!error.to_string().contains("``"), "{nothing}: {error}");
+        }
         assert_eq!(Target::parse("Example.ORG.").unwrap(), Target::Domain("example.org".into()));
         assert_eq!(Target::parse("bücher.example").unwrap(), Target::Domain("xn--bcher-kva.example".into()));
         assert_eq!(Target::parse("anna@example.org").unwrap().domain(), Some("example.org"));

@@ -113,7 +113,7 @@ pub fn conclude(case: &Case, examined: Examined) -> Diagnosis {
     let judged = order(judge(findings, &explained));
     let checks = without_dropped(checks, &judged);
     let verdict = verdict::verdict(case, &judged, &checks);
-    let summary = verdict::summary(case, verdict, &judged);
+    let summary = verdict::summary(case, verdict, &judged, &checks);
     let next_tests = next::next_tests(case, &judged, &checks, suggestions);
     Diagnosis { findings: judged, checks, verdict, summary, next_tests }
 }

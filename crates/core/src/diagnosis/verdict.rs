@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::case::{Case, Why};
+use crate::case::{Case, ObsId, Why};
 use crate::catalogue::{self, Party, Severity};
 use crate::findings::{Check, State};
+use crate::questions::describe;
 
 /// What a run comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -63,6 +64,7 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
         || unanswered(checks, "recipient-unknown")
         || (case.terms.credentials && unanswered(checks, "auth-rejected"))
         || (case.terms.send && cut_off(checks, "data-rejected-content"))
+        || unread(checks).is_some()
     {
         return Verdict::Inconclusive;
     }
@@ -102,6 +104,15 @@ fn unanswered(checks: &[Check], code: &str) -> bool {
 /// Whether a server gave no whole answer to what was put to it.
 fn cut_off(checks: &[Check], code: &str) -> bool {
     checks.iter().any(|c| c.code == code && matches!(c.why(), Some(Why::Denied(_))))
+}
+
+/// The observation after which nobody knows whether the test message was delivered: the mailbox that was to show it
+/// could not be read.
+fn unread(checks: &[Check]) -> Option<ObsId> {
+    checks.iter().find_map(|check| match (check.code, check.why()) {
+        ("accepted-not-delivered", Some(Why::Denied(id))) => Some(*id),
+        _ => None,
+    })
 }
 
 /// What a fault keeps a person from: the sentence for the manager begins with it.
@@ -150,13 +161,16 @@ impl Goal {
 }
 
 /// The verdict and its first cause, in one sentence that a manager can read.
-pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged]) -> String {
+pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged], checks: &[Check]) -> String {
     let first = judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive));
     let begins = first.map_or(Goal::Receive, Goal::of).sentence(case, verdict);
     match (verdict, first.map(|f| f.finding.says.trim_end_matches('.'))) {
         (Verdict::Healthy, None) => format!("{begins}: no fault was found."),
         (Verdict::Healthy, Some(says)) => format!("{begins}; one piece of advice: {says}."),
         (_, Some(says)) => format!("{begins}: {says}."),
+        (_, None) if let Some(kept) = unread(checks).and_then(|id| case.observation(id)) => {
+            format!("{begins}: {}.", describe(kept))
+        }
         (_, None) => format!("{begins}: no server gave an answer that tells, in the time given."),
     }
 }

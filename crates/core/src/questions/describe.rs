@@ -54,7 +54,7 @@ pub fn describe(observation: &Observation) -> String {
         line_ends::LineEnds::PROBE => read::<line_ends::LineEnds>(observation).map(|w| of_line_ends(observation, &w)),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
-            .map(|w| format!("login as {} at {}: {:?}", w.user, place(observation), w.result)),
+            .map(|w| format!("login as {} at {}: {}", w.user, place(observation), w.result)),
         mailbox::Arrival::PROBE => read::<mailbox::Arrival>(observation).map(|w| match w.arrived {
             mailbox::Arrived::Found { folder, after_ms, .. } => {
                 format!("the test message lay in {folder} after {after_ms} ms")
@@ -143,16 +143,8 @@ fn record(record: &dns::Record) -> String {
 }
 
 fn of_connect(observation: &Observation, wire: &tcp::ConnectWire) -> String {
-    let what = match &wire.opened {
-        tcp::Opened::Open { .. } => "open".to_owned(),
-        tcp::Opened::Refused => "refused".to_owned(),
-        tcp::Opened::TimedOut => "no answer to SYN".to_owned(),
-        tcp::Opened::Unreachable { what } => format!("{what} unreachable"),
-        tcp::Opened::Reset => "reset".to_owned(),
-        tcp::Opened::NoRouteHere { error } | tcp::Opened::Failed { error } => error.clone(),
-    };
     let host = wire.host.as_deref().map(|h| format!("{h} ")).unwrap_or_default();
-    format!("connection to {host}{} after {} ms: {what}", place(observation), observation.took_ms)
+    format!("connection to {host}{} after {} ms: {}", place(observation), observation.took_ms, wire.opened)
 }
 
 fn of_line_ends(observation: &Observation, wire: &line_ends::LineEndsWire) -> String {

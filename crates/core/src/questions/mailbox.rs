@@ -1,5 +1,7 @@
 //! Questions to mailboxes: whether one can log in, and whether the test message turned up.
 
+use std::fmt;
+
 use maildoctor_wire::received::Hop;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,17 @@ pub enum LoginResult {
         /// Why, in words.
         because: String,
     },
+}
+
+impl fmt::Display for LoginResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoginResult::In => f.write_str("done"),
+            LoginResult::Refused { answer } => write!(f, "refused: \"{answer}\""),
+            LoginResult::Failed { error } => write!(f, "failed: {error}"),
+            LoginResult::Withheld { because } => write!(f, "not tried: {because}"),
+        }
+    }
 }
 
 /// The wire facts of a login.

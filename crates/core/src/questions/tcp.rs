@@ -95,6 +95,19 @@ pub enum Opened {
     },
 }
 
+impl std::fmt::Display for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Opened::Open { .. } => f.write_str("open"),
+            Opened::Refused => f.write_str("refused"),
+            Opened::TimedOut => f.write_str("no answer to SYN"),
+            Opened::Unreachable { what } => write!(f, "{what} unreachable"),
+            Opened::Reset => f.write_str("reset"),
+            Opened::NoRouteHere { error } | Opened::Failed { error } => f.write_str(error),
+        }
+    }
+}
+
 /// The wire facts of a connection attempt; the observation's `took_ms` is the handshake's time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectWire {

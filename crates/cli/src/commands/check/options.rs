@@ -45,7 +45,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         root_hints: args.root_hints.clone(),
         token: args.auth_token_file.as_deref().map(secret::token_from_file).transpose()?,
         user: args.user.clone(),
-        mailbox: args.mailbox.as_deref().map(MailboxSpec::parse).transpose()?,
+        mailbox: args.mailbox.as_deref().map(mailbox).transpose()?,
         mailbox_login: match (&args.mailbox_user, &args.mailbox_password_file) {
             (Some(user), Some(file)) => Some(Login { user: user.clone(), password: secret::from_file(file)? }),
             _ => None,
@@ -61,7 +61,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         vantages,
         on_host: args.on_host,
         listen: listen(args)?,
-        bind: args.bind,
+        bind: args.bind.map(own_address).transpose()?,
         mta_config: args.mta_config.as_deref().map(settings_folder).transpose()?,
         control_mx: args.control_mx.clone(),
         dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
@@ -181,6 +181,26 @@ fn address(option: &str, text: &str) -> anyhow::Result<String> {
     match Target::parse(text) {
         Ok(Target::Address { address, .. }) => Ok(address),
         _ => bail!("{option} wants an address such as anna@example.org, and `{text}` is none"),
+    }
+}
+
+/// A mailbox. A Maildir may be made by the first delivery; what is something else never becomes one.
+fn mailbox(text: &str) -> anyhow::Result<MailboxSpec> {
+    let spec = MailboxSpec::parse(text)?;
+    if let MailboxSpec::Maildir(path) = &spec {
+        let to_come = !path.exists() && path.parent().is_some_and(|p| p.as_os_str().is_empty() || p.is_dir());
+        if !to_come && !path.join("new").is_dir() && !path.join("cur").is_dir() {
+            bail!("{} is no Maildir; give the folder that holds new and cur", path.display());
+        }
+    }
+    Ok(spec)
+}
+
+/// An address of this machine, which is what connections can come from.
+fn own_address(address: std::net::IpAddr) -> anyhow::Result<std::net::IpAddr> {
+    match std::net::UdpSocket::bind((address, 0)) {
+        Ok(_) => Ok(address),
+        Err(error) => bail!("--bind {address} cannot be used; give an address of this machine: {error}"),
     }
 }
 

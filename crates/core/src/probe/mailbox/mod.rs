@@ -99,7 +99,7 @@ async fn open(context: &Context, server: &Server, writes: bool) -> Result<Sessio
     let failed = |error: String| LoginResult::Failed { error };
     let way = &server.way;
     let limit = context.limit();
-    let connection = context.vantage.connect(way.service, limit).await.map_err(|o| failed(format!("{o:?}")))?;
+    let connection = context.vantage.connect(way.service, limit).await.map_err(|o| failed(o.to_string()))?;
     let mut stream = connection.stream;
     let mut verified = false;
     if way.role.implicit_tls() {
@@ -248,7 +248,7 @@ async fn look(
             maildir::folders(path).await.into_iter().map(|(name, _)| name).collect()
         }
         Watch::Server(server) => {
-            let mut session = open(context, server, false).await.map_err(|e| format!("{e:?}"))?;
+            let mut session = open(context, server, false).await.map_err(|e| e.to_string())?;
             for message in waiting.iter() {
                 found.extend(session.find(&message.mark, remove).await?.map(|f| (message.mark.clone(), f)));
             }

@@ -15,6 +15,7 @@ use crate::case::Observation;
 use crate::catalogue::{self, Severity};
 use crate::diagnosis::Verdict;
 use crate::questions::describe;
+use crate::questions::dns::Via;
 use crate::subject::Subject;
 
 /// The narrowest text that is still wrapped.
@@ -93,7 +94,8 @@ pub fn render(report: &Report, style: Style) -> String {
     // Painted after wrapping: colour has no width.
     let coloured = wrapped.replacen(&report.verdict.name().to_uppercase(), &style.verdict(report.verdict), 1);
     out.push_str(&coloured);
-    if report.target.domain.is_none() && report.target.host.as_deref() == Some(report.target.input.as_str()) {
+    let bare = report.target.host.as_deref() == Some(report.target.input.as_str());
+    if report.target.domain.is_none() && bare && report.target.input.parse::<std::net::IpAddr>().is_err() {
         let line = format!(
             "{} was taken as a server and not as a domain: it has no MX record, and the MX of the domain above names it.",
             harmless(&report.target.input)
@@ -246,11 +248,9 @@ fn exchangers(out: &mut String, report: &Report, style: Style) {
     let mut rows: BTreeMap<(Option<u16>, String, String), Vec<String>> = BTreeMap::new();
     for line in &report.mx {
         let addresses: Vec<String> = line.addresses.iter().map(ToString::to_string).collect();
-        let who = if line.vantage == "local" {
-            line.resolver.clone()
-        } else {
-            format!("{} from {}", line.resolver, line.vantage)
-        };
+        let resolver = if line.resolver == Via::Own.to_string() { "the resolver here" } else { &line.resolver };
+        let who =
+            if line.vantage == "local" { resolver.to_owned() } else { format!("{resolver} from {}", line.vantage) };
         rows.entry((line.preference, line.host.clone(), addresses.join(" "))).or_default().push(who);
     }
     for ((preference, host, addresses), resolvers) in rows {
@@ -304,6 +304,12 @@ fn unknown(out: &mut String, report: &Report, style: Style, width: usize) {
             "  ",
             "    ",
         ));
+        // Nobody has the numbers of observations at hand.
+        let named = |o: &&Observation| why.ends_with(&format!("({})", o.id));
+        if let Some(seen) = report.observations.iter().map(|o| &o.0).find(named) {
+            let line = format!("{}: {}", seen.id, harmless(&describe(seen)));
+            out.push_str(&wrap(&style.dim(&line), width, "    ", "    "));
+        }
     }
 }
 
