@@ -30,6 +30,7 @@ struct Cli {
 enum Command {
     Check(Box<commands::check::Args>),
     Diagnose(commands::diagnose::Args),
+    Bounce(commands::bounce::Args),
     Compare(commands::compare::Args),
     Explain(commands::explain::Args),
     Catalogue(commands::catalogue::Args),
@@ -74,6 +75,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Check(args) => commands::check::run(&args),
         Command::Diagnose(args) => commands::diagnose::run(&args),
+        Command::Bounce(args) => commands::bounce::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Catalogue(args) => commands::catalogue::run(&args),

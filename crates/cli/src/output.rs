@@ -7,6 +7,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use maildoctor_core::report::text::Style;
 
+use crate::commands::check::Format;
+
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
@@ -82,6 +84,34 @@ pub(crate) fn read(path: &Path, limit: u64) -> anyhow::Result<String> {
         );
     }
     Ok(text)
+}
+
+/// Writes a report in each format: to standard output, to a file, or of several to a folder as `name.txt` and so on.
+pub(crate) fn in_formats(
+    formats: &[Format],
+    to: Option<&Path>,
+    name: &str,
+    text: &dyn Fn(Style) -> String,
+    json: &dyn Fn() -> serde_json::Result<String>,
+) -> anyhow::Result<()> {
+    let folder = to.filter(|_| formats.len() > 1);
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).map_err(|e| {
+            anyhow::anyhow!("the folder {} cannot be made: {e}; give another with --output", folder.display())
+        })?;
+    }
+    for format in formats {
+        let (written, extension) = match format {
+            Format::Text => (text(if to.is_some() { Style::PLAIN } else { style() }), "txt"),
+            Format::Json => (json()?, "json"),
+        };
+        match (folder, to) {
+            (Some(folder), _) => save(&folder.join(format!("{name}.{extension}")), &written)?,
+            (None, Some(file)) => save(file, &written)?,
+            (None, None) => print(&written)?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether nobody reads what we write: no error of ours.

@@ -2,6 +2,7 @@
 //!
 //! Everything is an arrow to the right. A probe never judges, a rule does no I/O, a report decides nothing.
 
+pub mod bounce;
 pub mod case;
 pub mod catalogue;
 mod chance;

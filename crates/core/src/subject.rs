@@ -92,6 +92,10 @@ pub struct Cert(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account(pub String);
 
+/// One answer that a bounce or a log quotes, by its number in the text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Answer(pub String);
+
 /// A place to look from, by the name it was given (`local`, `socks5://…`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VantageId(pub String);
@@ -112,7 +116,7 @@ macro_rules! shown_as_inner {
         }
     )+};
 }
-shown_as_inner!(Addr, Service, Resolver, Cert, Account, VantageId);
+shown_as_inner!(Addr, Service, Resolver, Cert, Account, Answer, VantageId);
 
 /// Any subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +137,8 @@ pub enum Subject {
     Cert(Cert),
     /// An account.
     Account(Account),
+    /// An answer in a bounce or a log.
+    Answer(Answer),
     /// A place to look from.
     Vantage(VantageId),
 }
@@ -177,6 +183,7 @@ kinds! {
     Zone(Zone) = "zone",
     Cert(Cert) = "cert",
     Account(Account) = "account",
+    Answer(Answer) = "answer",
     Vantage(VantageId) = "vantage",
 }
 
@@ -195,6 +202,7 @@ impl FromStr for Subject {
             "zone" => Zone::new(value).into(),
             "cert" => Cert(value.to_owned()).into(),
             "account" => Account(value.to_owned()).into(),
+            "answer" => Answer(value.to_owned()).into(),
             "vantage" => VantageId(value.to_owned()).into(),
             _ => return Err(bad("kind of subject")),
         })
@@ -221,7 +229,7 @@ impl schemars::JsonSchema for Subject {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^(domain|host|addr|service|resolver|zone|cert|account|vantage):",
+            "pattern": "^(domain|host|addr|service|resolver|zone|cert|account|answer|vantage):",
             "description": "What this is about, as kind:value."
         })
     }
@@ -243,6 +251,7 @@ mod tests {
             "zone:dnsbl.example.net",
             "cert:ab12",
             "account:anna@example.org",
+            "answer:3",
             "vantage:socks5://192.0.2.1:1080",
         ] {
             let subject: Subject = text.parse().unwrap();

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bounce;
 pub(crate) mod catalogue;
 pub(crate) mod check;
 pub(crate) mod compare;

@@ -13,24 +13,8 @@ use crate::output;
 pub(crate) fn diagnosis(case: &Case, formats: &[Format], to: Option<&Path>) -> anyhow::Result<u8> {
     let diagnosis = diagnose(case);
     let report = report::report(case, &diagnosis);
-    let folder = to.filter(|_| formats.len() > 1);
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|e| {
-            anyhow::anyhow!("the folder {} cannot be made: {e}; give another with --output", folder.display())
-        })?;
-    }
-    for format in formats {
-        let (text, name) = match format {
-            Format::Text => {
-                (text::render(&report, if to.is_some() { text::Style::PLAIN } else { output::style() }), "report.txt")
-            }
-            Format::Json => (format!("{}\n", serde_json::to_string_pretty(&report)?), "report.json"),
-        };
-        match (folder, to) {
-            (Some(folder), _) => output::save(&folder.join(name), &text)?,
-            (None, Some(file)) => output::save(file, &text)?,
-            (None, None) => output::print(&text)?,
-        }
-    }
+    let text = |style: text::Style| text::render(&report, style);
+    let json = || serde_json::to_string_pretty(&report).map(|json| format!("{json}\n"));
+    output::in_formats(formats, to, "report", &text, &json)?;
     Ok(diagnosis.verdict.exit_code())
 }

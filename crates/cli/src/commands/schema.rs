@@ -1,6 +1,7 @@
 //! `maildoctor schema`: the JSON Schemas of what the program writes.
 
 use clap::ValueEnum;
+use maildoctor_core::bounce::BounceReport;
 use maildoctor_core::case::Case;
 use maildoctor_core::compare::Comparison;
 use maildoctor_core::report::Report;
@@ -24,6 +25,8 @@ enum What {
     Case,
     /// Of `compare --format json`.
     Comparison,
+    /// Of `bounce --format json`.
+    Bounce,
 }
 
 /// Runs the command and gives its exit code.
@@ -32,6 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         What::Report => schemars::schema_for!(Report),
         What::Case => schemars::schema_for!(Case),
         What::Comparison => schemars::schema_for!(Comparison),
+        What::Bounce => schemars::schema_for!(BounceReport),
     };
     output::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(0)

@@ -80,7 +80,7 @@ fn counts(case: &Case, judged: &Judged) -> bool {
     }
 }
 
-/// Whether any check of a service came to an end: a run that reached nothing cannot call it healthy.
+/// Whether any check of a service, or of an answer in a bounce, came to an end: a run that reached nothing cannot call it healthy.
 fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     // Where only the DNS was to be checked, the DNS is all there is to see.
     if !case.terms.areas.is_empty() && checks.iter().any(|c| matches!(c.state, Ok(State::Clear | State::Found))) {
@@ -88,7 +88,12 @@ fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     }
     checks.iter().any(|c| {
         matches!(c.state, Ok(State::Clear | State::Found))
-            && matches!(c.subject, crate::subject::Subject::Service(_) | crate::subject::Subject::Account(_))
+            && matches!(
+                c.subject,
+                crate::subject::Subject::Service(_)
+                    | crate::subject::Subject::Account(_)
+                    | crate::subject::Subject::Answer(_)
+            )
     })
 }
 

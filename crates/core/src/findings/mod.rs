@@ -30,7 +30,7 @@ use crate::case::{Case, ObsId, Why};
 use crate::catalogue;
 use crate::options::AREAS;
 use crate::questions::tcp::{Connect, Role};
-use crate::subject::{Account, Addr, Domain, Host, Kind, Resolver, Service, Subject, VantageId, Zone};
+use crate::subject::{Account, Addr, Answer, Domain, Host, Kind, Resolver, Service, Subject, VantageId, Zone};
 
 pub(crate) use host::installed;
 
@@ -48,6 +48,7 @@ enum Scope {
     Addr(Examine<Addr>),
     Service(&'static [Role], Examine<Service>),
     Account(Examine<Account>),
+    Answer(Examine<Answer>),
     Resolver(Examine<Resolver>),
     Zone(Examine<Zone>),
     Vantage(Examine<VantageId>),
@@ -99,6 +100,11 @@ impl Rule {
         Self::new(codes, Scope::Resolver(examine))
     }
 
+    /// A rule over each answer that a bounce or a log quotes.
+    pub const fn answer(codes: &'static [&'static str], examine: Examine<Answer>) -> Self {
+        Self::new(codes, Scope::Answer(examine))
+    }
+
     /// A rule over each zone that was asked or named.
     pub const fn zone(codes: &'static [&'static str], examine: Examine<Zone>) -> Self {
         Self::new(codes, Scope::Zone(examine))
@@ -135,6 +141,7 @@ impl Rule {
                     self.over(case, services(case, roles, from, self.overall), from, examine, out);
                 }
                 Scope::Account(examine) => self.over(case, case.graph().all(), from, examine, out),
+                Scope::Answer(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Resolver(examine) => {
                     let own = case.graph().below::<Resolver>(&from.clone().into());
                     self.over(case, own, from, examine, out);

@@ -2,7 +2,7 @@
 
 use super::dns::walk;
 use super::host::{self, clients, lookups};
-use super::{dns, line_ends, mailbox, place, smtp, tcp, tls};
+use super::{bounce, dns, line_ends, mailbox, place, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
 /// What was asked and what was seen; unknown probes are quoted as they stand.
@@ -52,6 +52,12 @@ pub fn describe(observation: &Observation) -> String {
             )
         }),
         line_ends::LineEnds::PROBE => read::<line_ends::LineEnds>(observation).map(|w| of_line_ends(observation, &w)),
+        bounce::Answered::PROBE => read::<bounce::Answered>(observation).map(|said| {
+            let host = said.host.as_deref().unwrap_or("the sending server");
+            format!("{host} of {}: {}", said.recipients.first().map_or("a recipient", String::as_str), said.quoted())
+        }),
+        bounce::Returned::PROBE => read::<bounce::Returned>(observation)
+            .map(|whole| format!("the returned message has {} hops", whole.hops.len())),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
             .map(|w| format!("login as {} at {}: {}", w.user, place(observation), w.result)),

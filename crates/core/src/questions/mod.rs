@@ -2,6 +2,7 @@
 //!
 //! This is where facts get their types. Nothing here does I/O, and nothing here judges.
 
+pub mod bounce;
 pub mod client;
 mod describe;
 pub mod dns;

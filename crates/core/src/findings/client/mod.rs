@@ -1,4 +1,6 @@
-//! What the client holds: the traps of an AUTH token, one table from trap to code.
+//! What the client holds: the traps of an AUTH token, one table from trap to code; and bounces.
+
+mod bounces;
 
 use super::{At, Basis, Found, Rule, Share, State, Told};
 use crate::questions::client::TokenRead;
@@ -18,7 +20,7 @@ const CODES: &[&str] = &[
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    vec![Rule::account(CODES, traps)]
+    vec![Rule::account(CODES, traps), bounces::rule()]
 }
 
 fn traps(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
