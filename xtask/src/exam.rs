@@ -1,129 +1,147 @@
-//! The exam's table: fault, what was named first, how sure, how long.
+//! The exam's table: each fault, and with `--pairs` each pair of faults, what was named, and the score.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Mutex;
-use std::time::Instant;
 
-use anyhow::{Context, bail};
-use serde_json::Value;
+use anyhow::bail;
+use clap::Args;
+use maildoctor_exam::{Single, Sitting, every_pair, some_of};
+use maildoctor_lab::faults::{self, Fault};
 
 use crate::lab;
 
-/// How many labs run at once: most of the time is waiting on purpose.
-const AT_ONCE: usize = 6;
-
-/// Faults that are symptoms of another: what stands first there.
-const ROOTS: [(&str, &str); 3] = [
-    ("mx-primary-down", "connect-refused"),
-    ("mx-all-down", "connect-refused"),
-    ("submission-closed", "connect-refused"),
-];
-
-struct Line {
-    named: String,
-    right: bool,
-    more: usize,
-    seconds: f64,
+/// What is asked.
+#[derive(Args)]
+pub(crate) struct Exam {
+    /// Only these faults, and pairs of which one is among them.
+    faults: Vec<String>,
+    /// Switch on every pair of faults that can be on together as well: about a quarter of an hour.
+    #[arg(long)]
+    pairs: bool,
+    /// Only this many pairs, chosen by `--seed`.
+    #[arg(long, requires = "pairs")]
+    some: Option<usize>,
+    /// What chooses them.
+    #[arg(long, default_value_t = 25)]
+    seed: u64,
+    /// This program in place of one that is built for release.
+    #[arg(long)]
+    program: Option<PathBuf>,
 }
 
-pub(crate) fn run(only: &[String]) -> anyhow::Result<()> {
-    let program = lab::program()?;
-    let listed = Command::new(&program).args(["lab", "--list"]).output()?;
-    let listed = String::from_utf8(listed.stdout)?;
-    let mut faults: Vec<String> = listed
-        .lines()
-        .filter_map(|l| l.split_whitespace().next())
-        .map(str::to_owned)
+pub(crate) fn run(asked: &Exam) -> anyhow::Result<()> {
+    let among =
+        |fault: &Fault| asked.faults.is_empty() || asked.faults.iter().any(|f| f == fault.code);
+    if let Some(unknown) = asked.faults.iter().find(|f| faults::find(f).is_none()) {
+        bail!("the lab has no fault `{unknown}`; `maildoctor lab --list` shows those it has");
+    }
+    let program = match &asked.program {
+        Some(program) => program.clone(),
+        None => lab::program()?,
+    };
+    let pairs = if asked.pairs {
+        let pairs: Vec<_> = every_pair()
+            .into_iter()
+            .filter(|pair| pair.iter().any(|f| among(f)))
+            .collect();
+        let many = asked.some.unwrap_or(pairs.len());
+        some_of(pairs, many, asked.seed)
+    } else {
+        Vec::new()
+    };
+    // A pair is held against what each of its faults shows alone.
+    let alone: Vec<&'static Fault> = faults::all()
+        .filter(|fault| among(fault) || pairs.iter().flatten().any(|f| f.code == fault.code))
         .collect();
-    if !only.is_empty() {
-        faults.retain(|f| only.contains(f));
+    let sitting = Sitting::of(&program, &alone, &pairs);
+    let width = alone.iter().map(|f| f.code.len()).max().unwrap_or(0);
+    for single in &sitting.singles {
+        println!("{}", line(single, width));
     }
-    faults.push("healthy".to_owned());
-    let waiting = Mutex::new(faults);
-    let table: Mutex<BTreeMap<String, anyhow::Result<Line>>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().ok().and_then(|mut faults| faults.pop());
-                    let Some(fault) = next else { return };
-                    let line = one(&program, &fault);
-                    if let Ok(mut table) = table.lock() {
-                        table.insert(fault, line);
-                    }
-                }
-            });
-        }
-    });
-    let table = table.into_inner().ok().context("the exam broke off")?;
-    let width = table.keys().map(String::len).max().unwrap_or(0);
-    let mut right = 0;
-    for (fault, line) in &table {
-        match line {
-            Ok(line) => {
-                right += usize::from(line.right);
-                let mark = if line.right { "right" } else { "WRONG" };
-                let more = if line.more > 0 {
-                    format!("  and {} more", line.more)
-                } else {
-                    String::new()
-                };
-                println!(
-                    "{fault:width$}  {mark}  {:5.1} s  {}{more}",
-                    line.seconds, line.named
-                );
-            }
-            Err(error) => println!("{fault:width$}  WRONG  {error:#}"),
-        }
+    for double in sitting.doubles.iter().filter(|double| !double.is_right()) {
+        let [a, b] = double.pair.map(|fault| fault.code);
+        let said = match &double.mark {
+            Ok(mark) => mark.to_string(),
+            Err(error) => error.clone(),
+        };
+        println!("{a} and {b}  WRONG  {said}");
     }
-    let silent = table
-        .get("healthy")
-        .is_some_and(|l| l.as_ref().is_ok_and(|l| l.right));
+    score(&sitting)
+}
+
+fn line(single: &Single, width: usize) -> String {
+    let code = single.fault.code;
+    let paper = match &single.paper {
+        Ok(paper) => paper,
+        Err(error) => return format!("{code:width$}  WRONG  {error}"),
+    };
+    let mark = if single.is_right() { "right" } else { "WRONG" };
+    let mut roots = paper.roots();
+    let named = roots.next().unwrap_or("nothing");
+    let more: Vec<&str> = roots.collect();
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!("  and {}", more.join(", "))
+    };
+    format!(
+        "{code:width$}  {mark}  {:5.1} s  {named}{more}",
+        paper.took.as_secs_f64()
+    )
+}
+
+/// Prints the score; an error where it is not full.
+fn score(sitting: &Sitting) -> anyhow::Result<()> {
+    let singles = sitting.singles.iter().filter(|s| s.is_right()).count();
+    let doubles = sitting.doubles.iter().filter(|d| d.is_right()).count();
+    let marks = || sitting.doubles.iter().filter_map(|d| d.mark.as_ref().ok());
+    let hidden = marks()
+        .filter(|m| m.is_right() && !m.hidden.is_empty())
+        .count();
+    let invented = marks().filter(|m| !m.invented.is_empty()).count();
+    let denied = marks().filter(|m| !m.denied.is_empty()).count();
+    let silent = sitting
+        .healthy
+        .as_ref()
+        .is_ok_and(|paper| paper.is_silent());
+    let share = |right: usize, of: usize| 100.0 * right as f64 / of.max(1) as f64;
+    let all = sitting.singles.len();
     println!(
-        "\n{right} of {} right; false alarms on the healthy system: {}",
-        table.len(),
-        if silent { 0 } else { 1 }
+        "\nsingles: {singles} of {all} right ({:.1} %)",
+        share(singles, all)
     );
-    if right < table.len() {
+    let all_pairs = sitting.doubles.len();
+    if all_pairs > 0 {
+        println!(
+            "pairs: {doubles} of {all_pairs} right ({:.1} %): in {} both are named, in {hidden} one hides the other and it is unknown",
+            share(doubles, all_pairs),
+            doubles - hidden
+        );
+        println!("       something that is there is said not to be in {denied}");
+    }
+    println!(
+        "false alarms: {} on the healthy system, {invented} in pairs",
+        usize::from(!silent)
+    );
+    if singles < all || doubles < all_pairs || !silent {
         bail!("the exam is not passed");
     }
     Ok(())
 }
 
-fn one(program: &PathBuf, fault: &str) -> anyhow::Result<Line> {
-    let options = if fault == "healthy" {
-        vec![]
-    } else {
-        vec!["--fault", fault]
-    };
-    let running = lab::start(program, &options)?;
-    let started = Instant::now();
-    let command = format!("exec {} {} --format json", program.display(), running.check);
-    let output = Command::new("sh").args(["-c", &command]).output()?;
-    let seconds = started.elapsed().as_secs_f64();
-    let report: Value = serde_json::from_slice(&output.stdout).context("there is no report")?;
-    let roots: Vec<&str> = report["diagnosis"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|f| f["code"].as_str())
-        .collect();
-    let wanted = ROOTS
-        .iter()
-        .find(|(code, _)| *code == fault)
-        .map_or(fault, |(_, root)| root);
-    let right = if fault == "healthy" {
-        roots.is_empty()
-    } else {
-        roots.first() == Some(&wanted)
-    };
-    let named = roots.first().copied().unwrap_or("nothing").to_owned();
-    Ok(Line {
-        named,
-        right,
-        more: roots.len().saturating_sub(1),
-        seconds,
-    })
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        exam: super::Exam,
+    }
+
+    #[test]
+    fn a_choice_of_pairs_needs_pairs() {
+        assert!(Cli::try_parse_from(["exam", "--some", "3"]).is_err());
+        let cli = Cli::try_parse_from(["exam", "--pairs", "--some", "3", "cert-expired"]).unwrap();
+        assert_eq!((cli.exam.some, cli.exam.faults.len()), (Some(3), 1));
+    }
 }

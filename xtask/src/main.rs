@@ -18,10 +18,7 @@ struct Cli {
 enum Command {
     /// Switch every fault of the lab on, check it, and print what was named first. Exit 0 only at 100 % and
     /// without a false alarm.
-    Exam {
-        /// Only these faults.
-        faults: Vec<String>,
-    },
+    Exam(exam::Exam),
     /// Time a full check of the lab and of a real Postfix against the tools a person would run and against its
     /// own longest chain; start-up, size, and how fast the lab takes messages.
     Bench {
@@ -36,7 +33,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Exam { faults } => exam::run(&faults),
+        Command::Exam(asked) => exam::run(&asked),
         Command::Bench { runs, here: false } => bench::run(runs),
         Command::Bench { runs, here: true } => bench::here(runs),
     }

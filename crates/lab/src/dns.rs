@@ -401,6 +401,11 @@ pub struct Stub {
 }
 
 impl Stub {
+    /// How long a question waits at most: each try to its end.
+    pub fn longest(&self) -> Duration {
+        self.wait.saturating_mul(self.tries)
+    }
+
     /// The addresses or names that a question gives; `None` where nothing was answered.
     pub async fn ask(&self, owner: &str, rtype: RecordType) -> Option<Vec<RData>> {
         let socket = UdpSocket::bind(if self.server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).await.ok()?;

@@ -10,6 +10,7 @@ pub mod dns;
 pub mod faults;
 pub mod mailbox;
 pub mod net;
+pub mod pace;
 pub mod scenario;
 pub mod smtp;
 pub mod tls;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 use blacklists::Blacklist;
 use dns::{Stub, View, Zones, data};
 use net::Plan;
+use pace::Pace;
 use scenario::{Role, Scenario};
 use smtp::{Behaviour, Door, Service, Site, Store};
 use tls::{Authority, Variant};
@@ -80,6 +82,10 @@ pub struct Setup {
     pub stub: Stub,
     /// Arguments of `check` that the fault needs to be seen.
     pub arguments: Vec<String>,
+    /// How patient `check` is to be.
+    pub pace: Pace,
+    /// `check` asks the blacklist as well.
+    pub asks_list: bool,
     /// A resolver that `check` is to use in place of the lab's.
     pub resolver: Option<SocketAddr>,
     /// The token that `check` is to send.
@@ -121,6 +127,8 @@ impl Setup {
             plan,
             authority,
             arguments: Vec::new(),
+            pace: Pace::default(),
+            asks_list: false,
             resolver: None,
             token: None,
             wrong_password: false,
@@ -309,6 +317,10 @@ impl Lab {
             mailbox::serve(site.clone(), behaviour, SocketAddr::new(plan.mail(), port), &mut tasks).await?;
         }
         let mut arguments = setup.arguments;
+        arguments.extend(setup.pace.arguments());
+        if setup.asks_list {
+            arguments.push(format!("--dnsbl={BLACKLIST}"));
+        }
         if setup.token.is_some() {
             arguments.extend(["--auth-token-file".to_owned(), root.join("token").display().to_string()]);
         }

@@ -2,22 +2,16 @@
 
 use std::process::{Command, Output, Stdio};
 
-use maildoctor_lab::Lab;
+pub(crate) use maildoctor_exam::Running;
 use maildoctor_lab::scenario::Scenario;
 use serde_json::Value;
-use tokio::runtime::Runtime;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_maildoctor");
 
 /// The program under test, with an environment that is the same everywhere.
 pub(crate) fn maildoctor() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_maildoctor"));
-    command.env_remove("MAILDOCTOR_PASSWORD").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
-    command
-}
-
-/// A lab that runs as long as this lives.
-pub(crate) struct Running {
-    pub(crate) lab: Lab,
-    _runtime: Runtime,
+    maildoctor_exam::command(PROGRAM.as_ref())
 }
 
 /// Starts a lab with faults.
@@ -28,15 +22,13 @@ pub(crate) fn lab(faults: &[&str]) -> Running {
 
 /// Starts a lab with a story.
 pub(crate) fn story(scenario: &Scenario) -> Running {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let lab = runtime.block_on(Lab::start(scenario)).unwrap();
-    Running { lab, _runtime: runtime }
+    Running::start(scenario).unwrap()
 }
 
 /// Checks a lab, with more arguments, and gives what the process did.
 #[allow(dead_code, reason = "each test file uses its own part of this module")]
 pub(crate) fn check(running: &Running, more: &[&str]) -> Output {
-    maildoctor().args(running.lab.check_arguments()).args(more).output().unwrap()
+    running.check(PROGRAM.as_ref(), more).unwrap()
 }
 
 /// The report of a check in JSON.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::case::Case;
+use crate::case::{Case, ObsId, Why};
 use crate::catalogue::{self, Severity};
 use crate::findings::{self, Basis, Check, Examined, Finding, Key};
 
@@ -102,16 +102,15 @@ pub fn conclude(case: &Case, examined: Examined) -> Diagnosis {
     ways_in::soften(case, &mut findings);
     let mut explained = links::explain(case, &findings);
     let idle = links::idle_suspects(&findings, &explained);
+    let mut dropped = Vec::new();
     if !idle.is_empty() {
-        let mut place = 0;
-        findings.retain(|_| {
-            place += 1;
-            !idle.contains(&(place - 1))
-        });
+        let (gone, kept): (Vec<_>, Vec<_>) = findings.into_iter().enumerate().partition(|(at, _)| idle.contains(at));
+        findings = kept.into_iter().map(|(_, finding)| finding).collect();
+        dropped = gone.into_iter().map(|(_, finding)| finding).collect();
         explained = links::explain(case, &findings);
     }
     let judged = order(judge(findings, &explained));
-    let checks = without_dropped(checks, &judged);
+    let checks = without_dropped(checks, &judged, &dropped);
     let verdict = verdict::verdict(case, &judged, &checks);
     let summary = verdict::summary(case, verdict, &judged, &checks);
     let next_tests = next::next_tests(case, &judged, &checks, suggestions);
@@ -199,13 +198,17 @@ fn order(mut judged: Vec<Judged>) -> Vec<Judged> {
     judged
 }
 
-/// A suspicion that something surer made needless is no `found` any more: its check says what it says
-/// of a fault that is not there, clear.
-fn without_dropped(mut checks: Vec<Check>, judged: &[Judged]) -> Vec<Check> {
+/// A suspicion that was dropped is no `found` any more. Where nothing waited, the fault is not there: clear. Where
+/// something surer explains the wait, nobody can tell: that wait shows nothing of this.
+fn without_dropped(mut checks: Vec<Check>, judged: &[Judged], dropped: &[Finding]) -> Vec<Check> {
     let kept: BTreeSet<&'static str> = judged.iter().map(|f| f.finding.code).collect();
     for check in &mut checks {
         if check.state == Ok(findings::State::Found) && !kept.contains(check.code) {
-            check.state = Ok(findings::State::Clear);
+            let mut owed = judged.iter().flat_map(|f| &f.finding.owes).map(|(id, _)| *id);
+            let claimed = |id: &ObsId| {
+                dropped.iter().any(|f| f.code == check.code && f.claims.iter().any(|claim| claim.on == *id))
+            };
+            check.state = owed.find(claimed).map_or(Ok(findings::State::Clear), |id| Err(Why::Denied(id)));
         }
     }
     checks

@@ -316,6 +316,16 @@ impl<'r> Found<'r> {
         self.suggestions.push(Suggestion { why: why.into(), add: add.into(), only_with: Some(code) });
     }
 
+    /// The state of a code of the family where another one was found: what shows that one says nothing of this.
+    pub(super) fn instead(&self, told: State) -> Told {
+        let shown = self.findings.iter().flat_map(|finding| finding.evidence.keys()).next();
+        match (told, shown) {
+            (State::Found, Some(id)) => Err(Why::Denied(*id)),
+            (State::Found, None) => Ok(State::Clear),
+            (state, _) => Ok(state),
+        }
+    }
+
     /// What the rule returns at its end: found, missed or clear.
     ///
     /// # Errors

@@ -169,8 +169,7 @@ impl Rule {
                 let state = if found.findings.iter().any(|f| f.code == code) {
                     Ok(State::Found)
                 } else {
-                    // Another code of the family was found: this one was looked for and is not there.
-                    told.clone().map(|state| if state == State::Found { State::Clear } else { state })
+                    told.clone().and_then(|state| found.instead(state))
                 };
                 out.checks.push(Check {
                     code,

@@ -4,6 +4,7 @@ mod account;
 mod delivery;
 mod dns;
 mod envelope;
+mod part;
 mod records;
 mod reputation;
 mod session;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
+pub use part::{Part, Place};
+
 use crate::dns::{View, data};
 use crate::scenario::Rule;
 use crate::smtp::Behaviour;
@@ -21,11 +24,14 @@ use crate::tls::Variant;
 use crate::{DOMAIN, LabError, Setup};
 
 /// A fault.
+#[derive(Debug)]
 pub struct Fault {
     /// The catalogue's code.
     pub code: &'static str,
     /// The code that must stand first in the diagnosis: itself, or the root that causes it.
     pub expect: &'static str,
+    /// Where it is, and what it hides.
+    pub place: Place,
     /// How it is made.
     pub apply: fn(&mut Setup) -> Result<(), LabError>,
 }
@@ -51,12 +57,14 @@ pub fn all() -> impl Iterator<Item = &'static Fault> {
     .flatten()
 }
 
-const fn fault(code: &'static str, apply: fn(&mut Setup) -> Result<(), LabError>) -> Fault {
-    Fault { code, expect: code, apply }
+type Apply = fn(&mut Setup) -> Result<(), LabError>;
+
+const fn fault(code: &'static str, place: Place, apply: Apply) -> Fault {
+    Fault { code, expect: code, place, apply }
 }
 
-const fn symptom(code: &'static str, expect: &'static str, apply: fn(&mut Setup) -> Result<(), LabError>) -> Fault {
-    Fault { code, expect, apply }
+const fn symptom(code: &'static str, expect: &'static str, place: Place, apply: Apply) -> Fault {
+    Fault { code, expect, place, apply }
 }
 
 /// Long enough to count as slow.
@@ -71,6 +79,11 @@ fn at_senders(setup: &mut Setup, change: impl Fn(&mut Behaviour)) -> Result<(), 
     change(&mut setup.submission);
     change(&mut setup.smtps);
     Ok(())
+}
+
+fn late(setup: &mut Setup, rule: &Rule) -> Result<(), LabError> {
+    setup.pace.waits(rule.delay);
+    at_mx(setup, |mx| mx.rules.push(rule.clone()))
 }
 
 fn reply(setup: &mut Setup, on: &str, text: &str) -> Result<(), LabError> {

@@ -2,6 +2,8 @@
 
 use hickory_proto::rr::RecordType;
 
+use super::part::Part::*;
+use super::part::at;
 use super::{Fault, fault};
 use crate::dns::{View, data};
 use crate::{DOMAIN, Setup};
@@ -10,20 +12,20 @@ use crate::{DOMAIN, Setup};
 const SHORT_KEY: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQClx7R1Al7qAmVUDjGDaoeLbL3XaJEKqYpw+jn6sTK9vo90yntX35Q+Sd/+/IfiW4osbAGe5405N9K6VxtU5k3yoqg9VOrKe3LqN+EjVERTh+5AmKtuD8syQGOzFE8R8Lsh2zn0M8ax1c48ZlLvaDeS4wClxgv5dMRsMK86ZKo8VwIDAQAB";
 
 pub(super) const FAULTS: &[Fault] = &[
-    fault("spf-missing", |s| {
+    fault("spf-missing", at(&[Spf]), |s| {
         without(s, DOMAIN);
         Ok(())
     }),
-    fault("spf-multiple", |s| {
+    fault("spf-multiple", at(&[Spf]), |s| {
         s.zones.add(DOMAIN, data::txt("v=spf1 include:_spf.visitor.example -all"));
         s.zones.add("_spf.visitor.example", data::txt("v=spf1 ip4:192.0.2.0/24 -all"));
         Ok(())
     }),
-    fault("spf-syntax", |s| {
+    fault("spf-syntax", at(&[Spf]), |s| {
         instead(s, DOMAIN, "v=spf1 mx ip4:192.0.2.256 -all");
         Ok(())
     }),
-    fault("spf-too-many-lookups", |s| {
+    fault("spf-too-many-lookups", at(&[Spf]), |s| {
         let includes: Vec<String> = (1..=6).map(|n| format!("include:spf{n}.visitor.example")).collect();
         instead(s, DOMAIN, &format!("v=spf1 mx {} -all", includes.join(" ")));
         for n in 1..=6 {
@@ -31,54 +33,54 @@ pub(super) const FAULTS: &[Fault] = &[
         }
         Ok(())
     }),
-    fault("spf-pass-all", |s| {
+    fault("spf-pass-all", at(&[Spf]), |s| {
         instead(s, DOMAIN, "v=spf1 mx +all");
         Ok(())
     }),
-    fault("spf-ptr-or-deprecated", |s| {
+    fault("spf-ptr-or-deprecated", at(&[Spf]), |s| {
         instead(s, DOMAIN, "v=spf1 mx ptr -all");
         Ok(())
     }),
-    fault("dkim-missing", |s| {
+    fault("dkim-missing", at(&[Dkim]), |s| {
         s.arguments.extend(["--dkim-selector", "gone"].map(str::to_owned));
         Ok(())
     }),
-    fault("dkim-key-broken", |s| {
+    fault("dkim-key-broken", at(&[Dkim]), |s| {
         s.arguments.extend(["--dkim-selector", "default"].map(str::to_owned));
         instead(s, &format!("default._domainkey.{DOMAIN}"), "v=DKIM1; k=rsa; p=");
         Ok(())
     }),
-    fault("dkim-key-weak", |s| {
+    fault("dkim-key-weak", at(&[Dkim]), |s| {
         s.arguments.extend(["--dkim-selector", "default"].map(str::to_owned));
         instead(s, &format!("default._domainkey.{DOMAIN}"), &format!("v=DKIM1; k=rsa; p={SHORT_KEY}"));
         Ok(())
     }),
-    fault("dmarc-missing", |s| {
+    fault("dmarc-missing", at(&[Dmarc]), |s| {
         without(s, &format!("_dmarc.{DOMAIN}"));
         Ok(())
     }),
-    fault("dmarc-syntax", |s| {
+    fault("dmarc-syntax", at(&[Dmarc]), |s| {
         instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=block; rua=mailto:dmarc@lab.example");
         Ok(())
     }),
-    fault("dmarc-policy-none", |s| {
+    fault("dmarc-policy-none", at(&[Dmarc]), |s| {
         instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=none; rua=mailto:dmarc@lab.example");
         Ok(())
     }),
-    fault("dmarc-report-unauthorised", |s| {
+    fault("dmarc-report-unauthorised", at(&[Dmarc]), |s| {
         instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=reject; rua=mailto:dmarc@visitor.example");
         Ok(())
     }),
-    fault("tlsrpt-missing", |s| {
+    fault("tlsrpt-missing", at(&[TlsReports]), |s| {
         without(s, &format!("_smtp._tls.{DOMAIN}"));
         s.zones.add(&format!("_mta-sts.{DOMAIN}"), data::txt("v=STSv1; id=20261124T000000;"));
         Ok(())
     }),
-    fault("tlsrpt-syntax", |s| {
+    fault("tlsrpt-syntax", at(&[TlsReports]), |s| {
         instead(s, &format!("_smtp._tls.{DOMAIN}"), "v=TLSRPTv1; rua=tls-reports@lab.example");
         Ok(())
     }),
-    fault("bimi-broken", |s| {
+    fault("bimi-broken", at(&[Bimi]), |s| {
         s.zones.add(&format!("default._bimi.{DOMAIN}"), data::txt("v=BIMI1; l=http://www.lab.example/logo.svg"));
         Ok(())
     }),

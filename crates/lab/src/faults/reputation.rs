@@ -4,24 +4,28 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use maildoctor_wire::dnsbl;
 
+use super::part::Part::*;
+use super::part::{at, shut};
 use super::{Fault, fault, source};
 use crate::blacklists::Blacklist;
 use crate::dns::{View, data};
 use crate::{BLACKLIST, DOMAIN, LabError, Setup};
 
 pub(super) const FAULTS: &[Fault] = &[
-    fault("dnsbl-lists-everyone", |s| list_answers(s, [dnsbl::TEST_UNLISTED.into(), source()], dnsbl::TEST_LISTED)),
-    fault("dnsbl-query-blocked", |s| {
+    fault("dnsbl-lists-everyone", shut(&[Blacklist, Recipient, Strangers, Postmaster, Relay]), |s| {
+        list_answers(s, [dnsbl::TEST_UNLISTED.into(), source()], dnsbl::TEST_LISTED)
+    }),
+    fault("dnsbl-query-blocked", at(&[Blacklist]), |s| {
         let refused = Ipv4Addr::new(127, 255, 255, 254);
         forget_entries(s);
         list_answers(s, [dnsbl::TEST_UNLISTED.into(), dnsbl::TEST_LISTED.into()], refused)
     }),
-    fault("dnsbl-zone-dead", |s| {
+    fault("dnsbl-zone-dead", at(&[Blacklist]), |s| {
         forget_entries(s);
         for view in [View::Here, View::Outside] {
             s.zones.forget(view, BLACKLIST);
         }
-        ask_the_list(s);
+        s.asks_list = true;
         Ok(())
     }),
     fault("ip-listed", |s| {
@@ -60,7 +64,7 @@ fn list_answers<const N: usize>(setup: &mut Setup, addresses: [IpAddr; N], answe
     for name in names {
         setup.zones.add(&name, data::address(answer.into()));
     }
-    ask_the_list(setup);
+    setup.asks_list = true;
     Ok(())
 }
 
@@ -68,8 +72,4 @@ fn forget_entries(setup: &mut Setup) {
     for view in [View::Here, View::Outside] {
         setup.zones.forget(view, &dnsbl::query_name(dnsbl::TEST_LISTED.into(), BLACKLIST));
     }
-}
-
-fn ask_the_list(setup: &mut Setup) {
-    setup.arguments.push(format!("--dnsbl={BLACKLIST}"));
 }

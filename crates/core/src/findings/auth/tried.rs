@@ -7,7 +7,7 @@ use maildoctor_wire::wording::Meaning;
 use super::super::ways::called;
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
-use crate::questions::smtp::{Auth, AuthWire, Credentials};
+use crate::questions::smtp::{Auth, AuthWire, Credentials, capabilities};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Account, Service};
 
@@ -43,6 +43,12 @@ fn tried(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn connection(at: &At<'_, Service>) -> Option<Role> {
     at.ask(&Connect).ok().map(|c| c.role)
+}
+
+/// Whether a mechanism stands in the EHLO reply that counts; so where that is not known.
+fn offers(at: &At<'_, Service>, mechanism: &str) -> bool {
+    capabilities(at.case, &at.on, &at.from)
+        .map_or(true, |(_, known)| known.mechanisms().iter().any(|offered| offered.eq_ignore_ascii_case(mechanism)))
 }
 
 fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>, second: Option<Seen<'_, AuthWire>>) {
@@ -83,6 +89,11 @@ fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>,
             ),
             Some(Meaning::OauthRequired) => {
                 ("auth-oauth-required", format!("{server} takes no passwords any more: \"{quoted}\""))
+            }
+            // A token may be of a mechanism that was never offered: what is missing there has a code of its own.
+            Some(Meaning::MechanismUnsupported) if !offers(at, &seen.mechanism) => {
+                found.missed(Why::Denied(seen.id()));
+                return;
             }
             Some(Meaning::MechanismUnsupported) => (
                 "auth-mechanism-broken",

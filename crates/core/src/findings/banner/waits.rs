@@ -11,7 +11,7 @@ use crate::questions::dns::{ListEntry, RecordType, ReverseNames, Via};
 use crate::questions::host::lookups::Lookups;
 use crate::questions::smtp::{FIRST, Rcpt, SECOND};
 use crate::questions::tcp::Role;
-use crate::subject::{Addr, Service, Zone};
+use crate::subject::{Addr, Kind, Service, Zone};
 
 const MX: &[Role] = &[Role::Smtp];
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
@@ -148,7 +148,10 @@ fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let exchange = &banner.wire.exchange;
     let first = exchange.first_octet_ms.unwrap_or(0);
     let pause = exchange.done_ms.saturating_sub(first);
-    if reply.code == 220 && reply.lines.len() > 1 && pause >= TEASE_MS {
+    if reply.lines.len() > 1 && pause >= TEASE_MS {
+        // What came before the first line is none of the pause.
+        let end = banner.observation().span().to_ms;
+        let paused = Span { from_ms: end.saturating_sub(pause), to_ms: end };
         found
             .is(Key::Named("greet delay".to_owned()))
             .says(format!(
@@ -159,7 +162,7 @@ fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("address", at.on.0.ip().to_string())
             .detail("delay_ms", pause)
             .witnessed(banner.id())
-            .claims(banner.id(), Share::Whole, Basis::Witnessed);
+            .claims(banner.id(), Share::Of(paused), Basis::Witnessed);
     }
     found.state()
 }
@@ -175,12 +178,17 @@ fn lay_over(
     if own.is_empty() {
         return Err(Why::NotPlanned);
     }
+    greeted_by_any(at)?;
     for source in own {
         // A zone that only the server asks was never to be asked by us.
         let asked = at.ask(&ListEntry { address: source, rtype: RecordType::A, via: Via::Own });
         let seen = asked.map_err(|why| if matches!(why, Why::Skipped(_)) { Why::NotPlanned } else { why })?;
         let took = seen.observation().took_ms;
         if !fits(&seen, took) {
+            // A resolver that cannot be asked says nothing of a list.
+            if seen.rcode().is_none() && !seen.unanswered() {
+                found.missed(Why::Failed(seen.id()));
+            }
             continue;
         }
         // From outside nobody knows which lists a server asks, unless it names them.
@@ -210,6 +218,18 @@ fn lay_over(
         }
     }
     found.state()
+}
+
+/// That some exchanger was waited for until it greeted: without that, nobody knows what any waits for.
+pub(in super::super) fn greeted_by_any<K: Kind>(at: &At<'_, K>) -> Result<(), Why> {
+    let mut why = Why::NotPlanned;
+    for service in services(at.case, MX, &at.from, false) {
+        match at.ask_of(&FIRST, &service) {
+            Ok(_) => return Ok(()),
+            Err(this) => why = why.min(this),
+        }
+    }
+    Err(why)
 }
 
 /// Whether some reply of a server names the zone.

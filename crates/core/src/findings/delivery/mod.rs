@@ -40,6 +40,8 @@ fn messages<'c>(at: &At<'c, Service>) -> Result<Vec<Seen<'c, MessageWire>>, Why>
 fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     for message in messages(at)? {
         let Some(last) = message.view().last().filter(|e| matches!(e.phase, Phase::Data | Phase::Content)) else {
+            // It was refused before.
+            found.missed(Why::Denied(message.id()));
             continue;
         };
         let Some(reply) = last.whole() else {

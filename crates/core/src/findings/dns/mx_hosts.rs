@@ -53,7 +53,11 @@ fn unresolvable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 }
 
 fn is_cname(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
-    for (_, host) in exchangers(at)? {
+    let exchangers = exchangers(at)?;
+    if exchangers.is_empty() {
+        return Ok(State::NotApplicable);
+    }
+    for (_, host) in exchangers {
         match at.ask_of(&Addresses { rtype: RecordType::A, via: Via::Own }, &host) {
             Ok(seen) => {
                 if let Some(alias) = seen.definite().and_then(|a| a.alias()) {

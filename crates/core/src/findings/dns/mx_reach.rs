@@ -174,7 +174,11 @@ fn preference_inverted(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 }
 
 fn ipv6_broken(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
-    for (_, host) in exchangers(at)? {
+    let exchangers = exchangers(at)?;
+    if exchangers.is_empty() {
+        return Ok(State::NotApplicable);
+    }
+    for (_, host) in exchangers {
         let ways = ways(at.case, &host, &at.from);
         let open4 = ways
             .iter()
@@ -191,7 +195,8 @@ fn ipv6_broken(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
                     .detail("host", host.as_str())
                     .detail("address", way.0.ip().to_string())
                     .also(*way)
-                    .witnessed(connect.id());
+                    .witnessed(connect.id())
+                    .claims(connect.id(), Share::Whole, Basis::Witnessed);
             } else if connect.open().is_none() {
                 found.missed(Why::Failed(connect.id()));
             }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use maildoctor_wire::rdns::{is_private, looks_generic};
 
-use super::super::banner::waits::WAITED_MS;
+use super::super::banner::waits::{WAITED_MS, greeted_by_any};
 use super::super::ways::{banner_wait, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
@@ -104,6 +104,7 @@ fn generic(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
 }
 
 fn slow(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    greeted_by_any(at)?;
     for source in sources(at.case, &at.from) {
         match at.ask_of(&ReverseNames { via: Via::Own }, &Addr(source)) {
             Ok(seen) => own_name_slow(at, found, source, &seen),

@@ -147,7 +147,13 @@ fn stale_cache(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let others = foreign_mx(at);
     for seen in std::iter::once(&own).chain(&others) {
         let via = if seen.id() == own.id() { Via::Own } else { Via::Foreign(seen.wire.server) };
-        let Some(old) = mx_set(seen).filter(|set| *set != now) else { continue };
+        let Some(old) = mx_set(seen) else {
+            found.missed(Why::Denied(seen.id()));
+            continue;
+        };
+        if old == now {
+            continue;
+        }
         let shown = match ageing(at, via) {
             Ageing::Counts(shown) => shown,
             Ageing::Still(_) => continue,

@@ -121,7 +121,15 @@ fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let (seen, capabilities) = capabilities(at.case, &at.on, &at.from)?;
+    let (seen, capabilities) = match capabilities(at.case, &at.on, &at.from) {
+        Ok(known) => known,
+        // What is said before TLS may change under it, but who names a limit there means it.
+        Err(why) => {
+            found.missed(why);
+            let plain = at.ask(&Ehlo { channel: Channel::Plain })?;
+            (plain, plain.need(|e| e.capabilities.as_ref())?)
+        }
+    };
     at.note(seen.id());
     if let Some(limit) = capabilities.size_limit().filter(|n| (1..SMALL_SIZE).contains(n)) {
         found
@@ -157,10 +165,12 @@ fn malformed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
     let mut replies: Vec<(ObsId, &Reply)> =
         banner.view().wire.exchange.reply.iter().map(|r| (banner.id(), r)).collect();
-    for channel in [Channel::Plain, Channel::Tls] {
-        if let Ok(ehlo) = at.ask(&Ehlo { channel }) {
-            replies.extend(ehlo.view().exchange.reply.iter().map(|r| (ehlo.id(), r)));
-        }
+    let ehlos = [Channel::Plain, Channel::Tls].map(|channel| at.ask(&Ehlo { channel }));
+    if let [Err(plain), Err(tls)] = &ehlos {
+        found.missed(plain.min(tls).clone());
+    }
+    for ehlo in ehlos.into_iter().flatten() {
+        replies.extend(ehlo.view().exchange.reply.iter().map(|r| (ehlo.id(), r)));
     }
     if let Ok(rcpt) = target_rcpt(at) {
         replies.extend(rcpt.view().reply().map(|r| (rcpt.id(), r)));

@@ -10,7 +10,8 @@ use super::super::replies::code_among;
 use super::super::reputation::was_asked;
 use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
-use crate::questions::smtp::Recipient;
+use crate::case::{Seen, Why};
+use crate::questions::smtp::{Recipient, StepView};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 
@@ -44,9 +45,8 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some(meaning) = seen.meaning else {
         return Ok(State::Clear);
     };
-    let Some(code) = code_among(Phase::Rcpt, meaning, CODES) else {
-        return Ok(State::Clear);
-    };
+    // What another rule answers for hides what this one looks for.
+    let code = code_among(Phase::Rcpt, meaning, CODES).ok_or(Why::Denied(seen.id()))?;
     // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
     if matches!(meaning, Meaning::Deferred | Meaning::Refused | Meaning::DomainUnknown) && another_takes(at) {
         return Ok(State::Clear);
@@ -108,9 +108,22 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// That a reply to RCPT says something of the recipient: a refusal of us, of the sender or of everybody does not.
+fn about_the_recipient(seen: &Seen<'_, StepView>) -> Result<(), Why> {
+    let about = match seen.meaning {
+        None => true,
+        Some(meaning) => matches!(
+            meaning,
+            Meaning::UnknownRecipient | Meaning::DisabledRecipient | Meaning::FullMailbox | Meaning::Refused
+        ),
+    };
+    if about { Ok(()) } else { Err(Why::Denied(seen.id())) }
+}
+
 fn catch_all(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = rcpt(at, Recipient::Random)?;
     seen.need(|r| r.reply())?;
+    about_the_recipient(&seen)?;
     if seen.accepted().is_some() {
         found
             .is(Key::Named("catch-all".to_owned()))
@@ -128,6 +141,7 @@ fn catch_all(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn postmaster(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = rcpt(at, Recipient::Postmaster)?;
     let reply = seen.need(|r| r.reply())?;
+    about_the_recipient(&seen)?;
     if reply.class() == 5 && matches!(seen.meaning, Some(Meaning::UnknownRecipient | Meaning::DisabledRecipient)) {
         found
             .is(Key::Named("postmaster".to_owned()))

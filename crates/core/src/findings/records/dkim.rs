@@ -65,7 +65,8 @@ pub(super) fn at_selector(at: &At<'_, Domain>, looked: &Looked) -> Result<Texts,
 }
 
 fn missing(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
-    if has_no_mail(at) {
+    let no_such_name = texts_at(at, at.on.as_str(), |_| true).is_ok_and(|own| own.nxdomain);
+    if no_such_name || has_no_mail(at) {
         return Ok(State::NotApplicable);
     }
     let all = selectors(at.case, &at.on);
