@@ -36,6 +36,10 @@ pub enum Part {
     ClientReverse,
     /// The blacklist.
     Blacklist,
+    /// A list of what kind of addresses there are.
+    PolicyList,
+    /// A list of domains.
+    DomainList,
     /// How long the exchangers wait for an answer of the DNS.
     Patience,
     /// How the exchangers meet connections.
@@ -108,11 +112,11 @@ impl Part {
             Typed => &[Resolver],
             Answers => &[Typed],
             Zone => &[Answers],
-            Mx | Spf | Dkim | Dmarc | TlsReports | Bimi | SubmissionDoor => &[Zone],
+            Mx | Spf | Dkim | Dmarc | TlsReports | Bimi | DomainList | SubmissionDoor => &[Zone],
             MxAddress => &[Mx],
             MxReverse | Door => &[MxAddress],
             // A name or a list that does not answer is seen by the wait for a banner.
-            BannerWait | ClientReverse | Blacklist | Patience => &[Door],
+            BannerWait | ClientReverse | Blacklist | PolicyList | Patience => &[Door],
             Banner => &[BannerWait],
             Name | EhloWait | Hello => &[Banner],
             Offers | MailWait | Sender => &[Hello],

@@ -28,21 +28,21 @@ pub(super) const FAULTS: &[Fault] = &[
         s.asks_list = true;
         Ok(())
     }),
-    fault("ip-listed", |s| {
+    fault("ip-listed", at(&[Blacklist]), |s| {
         let name = dnsbl::query_name(s.plan.mx(1), BLACKLIST);
         s.zones.add(&name, data::address([127, 0, 0, 2].into()));
         s.zones.add(&name, data::txt("spam received 2026-11-20; https://dnsbl.lab.example/query"));
-        ask_the_list(s);
+        s.asks_list = true;
         Ok(())
     }),
-    fault("ip-listed-pbl", |s| {
+    fault("ip-listed-pbl", at(&[PolicyList]), |s| {
         // Which codes are policy, each list says for itself: this one is known.
         Blacklist::healthy(POLICY_LIST).publish(&mut s.zones);
         s.zones.add(&dnsbl::query_name(s.plan.mx(1), POLICY_LIST), data::address([127, 0, 0, 11].into()));
         s.arguments.push(format!("--dnsbl={POLICY_LIST}"));
         Ok(())
     }),
-    fault("domain-listed", |s| {
+    fault("domain-listed", at(&[DomainList]), |s| {
         for name in [dnsbl::TEST_DOMAIN, DOMAIN] {
             s.zones.add(&dnsbl::domain_query_name(name, DOMAIN_LIST), data::address([127, 0, 0, 2].into()));
         }
