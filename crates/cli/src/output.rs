@@ -61,13 +61,20 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a file that only its owner can read: cases hold what was said to a mail server.
 pub(crate) fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    create(path)?.write_all(text.as_bytes()).with_context(|| unwritable(path))
+}
+
+/// Begins a file that only its owner can read.
+pub(crate) fn create(path: &Path) -> anyhow::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let what = || format!("{} cannot be written; give a file in a folder you may write to", path.display());
-    let mut file = options.open(path).with_context(what)?;
-    file.write_all(text.as_bytes()).with_context(what)
+    options.open(path).with_context(|| unwritable(path))
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("{} cannot be written; give a file in a folder you may write to", path.display())
 }
 
 /// Reads a text file of at most `limit` octets.

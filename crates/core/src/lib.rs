@@ -19,4 +19,5 @@ pub mod report;
 pub mod roots;
 pub mod subject;
 pub mod target;
+pub mod typed;
 pub mod vantage;

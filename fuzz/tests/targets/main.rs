@@ -8,6 +8,7 @@ mod records;
 mod smtp;
 mod tokens;
 mod transport;
+mod typed;
 
 /// How long each tries random input as an ordinary test; `BOLERO_RANDOM_TEST_TIME_MS` makes it longer.
 const BRIEF: std::time::Duration = std::time::Duration::from_millis(400);

@@ -88,6 +88,15 @@ impl Dovecot {
     }
 }
 
+/// Every message in a user's Maildir, as text.
+pub(crate) fn messages(user: &str) -> String {
+    let folders = ["new", "cur"].map(|folder| fs::read_dir(format!("{MAIL}/{user}/{folder}")));
+    let files = folders.into_iter().flatten().flatten().flatten();
+    files
+        .filter_map(|file| fs::read_to_string(file.path()).ok())
+        .collect()
+}
+
 /// Puts a message of `octets` into a user's Maildir, as delivery would have done.
 pub(crate) fn put_message(user: &str, octets: usize) -> Result<(), WardError> {
     let home = format!("{MAIL}/{user}");

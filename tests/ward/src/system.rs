@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
     Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, WardError, Zones,
-    daemon::write,
+    daemon::{output_of, write},
     dovecot,
     isolation::folder,
     name_servers::{nsd, unbound},
@@ -159,7 +159,39 @@ impl MailSystem {
         Ok(command)
     }
 
-    /// The same with the user's account, whose password is right.
+    /// The command that runs `maildoctor talk` with `arguments` and what every trial gives.
+    ///
+    /// # Errors
+    /// Outside a trial.
+    pub fn talk_command(&self, arguments: &[&str]) -> Result<Command, WardError> {
+        let mut command = Command::new(program::given()?);
+        command
+            .arg("talk")
+            .args(arguments)
+            .args(["--resolver", RESOLVER, "--ca-file"])
+            .arg(self.file("root.pem"))
+            .env("TMPDIR", &self.folder);
+        Ok(command)
+    }
+
+    /// The user's AUTH PLAIN token, as the program makes it.
+    ///
+    /// # Errors
+    /// Outside a trial.
+    pub fn token(&self) -> Result<String, WardError> {
+        let mut command = Command::new(program::given()?);
+        command.args(["token", "plain", "--user", USER, "--password-file"]);
+        let token = output_of(command.arg(self.file("password")))?;
+        Ok(token.trim_end().to_owned())
+    }
+
+    /// Every message in the user's mailbox, as text.
+    #[must_use]
+    pub fn mailbox(&self) -> String {
+        dovecot::messages("anna")
+    }
+
+    /// [`MailSystem::check`] with the user's account, whose password is right.
     ///
     /// # Errors
     /// As [`MailSystem::check`].

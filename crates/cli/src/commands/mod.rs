@@ -13,4 +13,5 @@ pub(crate) mod lab;
 pub(crate) mod render;
 pub(crate) mod schema;
 pub(crate) mod secret;
+pub(crate) mod talk;
 pub(crate) mod token;

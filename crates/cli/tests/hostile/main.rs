@@ -17,3 +17,4 @@ mod memory;
 mod peer;
 mod smtp;
 mod steps;
+mod talk;

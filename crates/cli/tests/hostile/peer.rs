@@ -18,7 +18,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(4);
 pub(crate) const GRACE: Duration = Duration::from_secs(8);
 
 /// The most memory that any run may hold, in KiB: a healthy one holds about a third.
-const MOST_MEMORY_KIB: u64 = 160 * 1024;
+pub(crate) const MOST_MEMORY_KIB: u64 = 160 * 1024;
 
 /// A server on a port of its own that does `act` with each connection until the test ends.
 pub(crate) struct Peer {
@@ -180,7 +180,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
 }
 
 /// Runs a command to its end, and looks at its memory all the while.
-fn watched(mut command: Command) -> (std::process::ExitStatus, Vec<u8>, Vec<u8>, u64) {
+pub(crate) fn watched(mut command: Command) -> (std::process::ExitStatus, Vec<u8>, Vec<u8>, u64) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let drain = |mut from: Box<dyn Read + Send>| {
         std::thread::spawn(move || {
