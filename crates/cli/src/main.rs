@@ -72,6 +72,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs what a user could have typed behind the program's name.
+pub(crate) fn typed(words: impl IntoIterator<Item = String>) -> anyhow::Result<u8> {
+    let cli = Cli::try_parse_from(std::iter::once("maildoctor".to_owned()).chain(words))?;
+    run(cli.command)
+}
+
 fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Check(args) => commands::check::run(&args),

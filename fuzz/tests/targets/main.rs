@@ -1,6 +1,7 @@
 //! One target for each reader. As ordinary tests they replay their corpus and try random input for a moment;
 //! `cargo bolero test` runs each for as long as wanted (see CONTRIBUTING.md).
 
+mod bounces;
 mod captured;
 mod cases;
 mod names;

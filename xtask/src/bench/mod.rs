@@ -3,6 +3,7 @@
 //! lab takes messages in. docs/BENCHMARKS.md has figures, and says what each is for.
 
 mod chain;
+pub(crate) mod log;
 mod receiver;
 mod tools;
 

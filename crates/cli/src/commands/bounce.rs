@@ -1,29 +1,38 @@
-//! `maildoctor bounce`: what a bounce or a pasted reply means, whose fault it is, what to do.
+//! `maildoctor bounce`: what a bounce, a log or a pasted reply means, whose fault it is, what to do.
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maildoctor_core::bounce::log::{self, Clock, HEAD_OCTETS};
 use maildoctor_core::bounce::read::MAX_BOUNCE_OCTETS;
-use maildoctor_core::bounce::{self, Unreadable};
-use maildoctor_core::report::text::Style;
+use maildoctor_core::bounce::{self, Reading, Unreadable};
+use maildoctor_core::report::text::{Style, harmless};
 
 use super::check::Format;
-use crate::output;
+use crate::{output, progress};
 
-/// Say what a bounce or a pasted reply means, whose fault it is, and what to do.
+/// Say what a bounce, a mail log or a pasted reply means, whose fault it is, and what to do.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maildoctor bounce undelivered.eml
   maildoctor bounce '550 5.7.26 This mail has been blocked because the sender is unauthenticated. - gsmtp'
   pbpaste | maildoctor bounce -
+  maildoctor bounce /var/log/mail.log
+  zcat /var/log/mail.log.*.gz | maildoctor bounce -
+  journalctl -u postfix* -o export | maildoctor bounce -
   maildoctor bounce undelivered.eml --ours mail.example.org --ours 192.0.2.0/24
+  maildoctor bounce undelivered.eml --check
+  maildoctor bounce undelivered.eml --check -- --resolver 192.0.2.53 --timeout 10s
   maildoctor bounce undelivered.eml --format json
 
 Exit codes: 0 nothing is wrong or it was never your message, 1 a message is late, 2 one was refused for good, 3 an error.")]
 pub(crate) struct Args {
-    /// The file of the bounce, `-` for standard input, or the reply itself.
+    /// The file of a bounce or of a log (Postfix, Exim, Sendmail, OpenSMTPD, Exchange message tracking, journalctl -o
+    /// export or json), `-` for standard input, or the reply itself.
     file: PathBuf,
     /// How the report is written; several need --output DIR.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "text")]
@@ -35,6 +44,12 @@ pub(crate) struct Args {
     /// passed none of them answers a forgery.
     #[arg(long, value_name = "SERVER")]
     ours: Vec<String>,
+    /// Then run the live test that the report suggests for the first answer.
+    #[arg(long)]
+    check: bool,
+    /// Further options of that test, behind `--`.
+    #[arg(last = true, requires = "check", value_name = "OPTION")]
+    options: Vec<String>,
     /// Keep the evidence, for `maildoctor diagnose`.
     #[arg(long, value_name = "CASE.json")]
     save: Option<PathBuf>,
@@ -45,44 +60,105 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     if args.format.len() > 1 && args.output.is_none() {
         bail!("several formats need a folder to be written to; add --output DIR");
     }
-    let (name, octets) = input(&args.file)?;
-    let reading = bounce::read::read(&octets).with_context(|| format!("{name} is no bounce"))?;
-    let case = bounce::case(&reading, &name, &args.ours, Timestamp::now());
+    let mut given = Given::open(&args.file)?;
+    let (reading, delivered) = given.read()?;
+    let case = bounce::case(&reading, &given.name, &args.ours, Timestamp::now());
     if let Some(path) = &args.save {
         output::save(path, &case.to_json()?)?;
     }
-    let report = bounce::report(&reading, &case);
+    let report = bounce::report(&reading, &case, delivered);
     let text = |style: Style| bounce::render(&report, style);
     let json = || serde_json::to_string_pretty(&report).map(|json| format!("{json}\n"));
     output::in_formats(&args.format, args.output.as_deref(), "bounce", &text, &json)?;
+    if args.check {
+        let test = report.answers.iter().find_map(|answer| answer.test_words.clone());
+        let Some(test) = test else {
+            bail!(
+                "no live test would tell more: the text names no recipient, or the answer says it all; leave out --check"
+            );
+        };
+        if args.format == [Format::Text] && args.output.is_none() {
+            output::print(&format!("\n{}\n\n", output::emphasis(&format!("maildoctor {}", test.join(" ")))))?;
+        }
+        let code = crate::typed(test.into_iter().chain(args.options.iter().cloned()))?;
+        return Ok(code.max(report.exit_code()));
+    }
     Ok(report.exit_code())
 }
 
-/// What the user gave: the name to call it by, and its octets.
-fn input(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    let read = |from: &mut dyn Read, name: &str| -> anyhow::Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        from.take(MAX_BOUNCE_OCTETS + 1).read_to_end(&mut octets).with_context(|| format!("{name} cannot be read"))?;
-        if octets.len() as u64 > MAX_BOUNCE_OCTETS {
-            return Err(Unreadable::TooLong).with_context(|| format!("{name} is no bounce"));
+/// What the user gave: the name to call it by, and where its octets come from.
+struct Given {
+    name: String,
+    source: Box<dyn Read>,
+    /// How many octets there are, where that is known.
+    octets: Option<u64>,
+}
+
+impl Given {
+    fn open(file: &Path) -> anyhow::Result<Self> {
+        if file == Path::new("-") {
+            if std::io::stdin().is_terminal() {
+                anstream::eprintln!("Paste the bounce or the reply, then press Ctrl-D on a line of its own.");
+            }
+            return Ok(Self { name: "standard input".to_owned(), source: Box::new(std::io::stdin()), octets: None });
         }
-        Ok(octets)
-    };
-    if file == Path::new("-") {
-        if std::io::stdin().is_terminal() {
-            anstream::eprintln!("Paste the bounce or the reply, then press Ctrl-D on a line of its own.");
+        let name = harmless(&file.display().to_string());
+        match std::fs::File::open(file) {
+            Ok(opened) => {
+                let octets = opened.metadata().ok().filter(std::fs::Metadata::is_file).map(|facts| facts.len());
+                Ok(Self { name, source: Box::new(opened), octets })
+            }
+            // A reply pasted as the argument: nobody names a file so.
+            Err(_) if is_reply(&name) => {
+                let source = Box::new(std::io::Cursor::new(name.into_bytes()));
+                Ok(Self { name: "the reply".to_owned(), source, octets: None })
+            }
+            Err(error) => Err(error).with_context(|| {
+                format!("{name} cannot be read; give the file of a bounce or a log, `-` for standard input, or the reply in quotes")
+            }),
         }
-        let name = "standard input";
-        return Ok((name.to_owned(), read(&mut std::io::stdin().lock(), name)?));
     }
-    let shown = maildoctor_core::report::text::harmless(&file.display().to_string());
-    match std::fs::File::open(file) {
-        Ok(mut opened) => Ok((shown.clone(), read(&mut opened, &shown)?)),
-        // A reply pasted as the argument: nobody names a file so.
-        Err(_) if is_reply(&shown) => Ok(("the reply".to_owned(), shown.into_bytes())),
-        Err(error) => Err(error).with_context(|| {
-            format!("{shown} cannot be read; give the file of a bounce, `-` for standard input, or the reply in quotes")
-        }),
+
+    /// Reads it as what it is; of a log, also how many attempts delivered the message.
+    fn read(&mut self) -> anyhow::Result<(Reading, Option<u64>)> {
+        let what = format!("{} cannot be read", self.name);
+        let mut head = Vec::new();
+        self.source.by_ref().take(HEAD_OCTETS as u64).read_to_end(&mut head).context(what.clone())?;
+        if log::is_log(&head) {
+            let clock = Clock { now: Timestamp::now(), zone: TimeZone::system() };
+            let bar = self.bar();
+            let summary = log::read(&head, &mut self.source, &clock, &mut |done| bar.set_position(done));
+            bar.finish_and_clear();
+            let summary = summary.context(what)?;
+            if summary.delivered == 0 && summary.reading.said.is_empty() {
+                bail!(
+                    "no attempt to deliver a message stands in {}; give the log of the server that sends, such as /var/log/mail.log",
+                    self.name
+                );
+            }
+            return Ok((summary.reading, Some(summary.delivered)));
+        }
+        let room = (MAX_BOUNCE_OCTETS + 1).saturating_sub(head.len() as u64);
+        self.source.by_ref().take(room).read_to_end(&mut head).context(what)?;
+        let is_none = || format!("{} is no bounce", self.name);
+        if head.len() as u64 > MAX_BOUNCE_OCTETS {
+            return Err(Unreadable::TooLong).with_context(is_none);
+        }
+        Ok((bounce::read::read(&head).with_context(is_none)?, None))
+    }
+
+    /// How far a log is read: on standard error, and only on a terminal.
+    fn bar(&self) -> ProgressBar {
+        let bar = if progress::is_shown() { ProgressBar::new(self.octets.unwrap_or(0)) } else { ProgressBar::hidden() };
+        let template = if self.octets.is_some() {
+            "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} to go"
+        } else {
+            "{spinner} {bytes}, {bytes_per_sec}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
     }
 }
 

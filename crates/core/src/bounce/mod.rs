@@ -4,6 +4,8 @@
 //! the report says what follows for each recipient.
 
 pub mod judge;
+mod live;
+pub mod log;
 mod model;
 mod note;
 pub mod read;

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{self, FORGED, Fault, Outcome, Retry};
-use super::note;
 use super::read::{Kind, Reading};
+use super::{live, note};
 use crate::case::Case;
 use crate::catalogue::{self, Severity};
 use crate::findings::{self, Finding};
@@ -34,6 +34,8 @@ pub struct BounceReport {
     pub summary: String,
     /// What was said, in the order of the text; of a log, the most frequent first.
     pub answers: Vec<AnswerReport>,
+    /// How many attempts in a log delivered the message; null for a bounce.
+    pub delivered: Option<u64>,
     /// How many answers were left out beyond the bounds.
     pub left_out: u64,
 }
@@ -58,6 +60,10 @@ pub struct AnswerReport {
     pub recipients: Vec<String>,
     /// How many times it was said.
     pub count: u64,
+    /// How many of the messages that were put off were delivered by a later try.
+    pub delivered_later: u64,
+    /// How many of them had no end yet when the log ended.
+    pub waiting: u64,
     /// When it was said first (RFC 3339).
     #[schemars(with = "Option<String>")]
     pub first: Option<Timestamp>,
@@ -90,6 +96,10 @@ pub struct AnswerReport {
     pub provider: Option<String>,
     /// Where more of this reply of the provider's can be read.
     pub source: Option<String>,
+    /// The live test that tells more, ready to type.
+    pub test: Option<String>,
+    /// The same, word by word, without the program's name.
+    pub test_words: Option<Vec<String>>,
     /// A note for the other postmaster, ready to paste, where they can help.
     pub note: Option<String>,
 }
@@ -99,6 +109,8 @@ impl BounceReport {
     pub fn exit_code(&self) -> u8 {
         let of = |answer: &AnswerReport| match (answer.severity, answer.outcome) {
             (None | Some(Severity::Advice), _) | (_, Outcome::Delivered) => 0,
+            // All that were put off came through in the end.
+            (_, Outcome::Temporary) if answer.delivered_later > 0 && answer.waiting == 0 => 0,
             (_, Outcome::Temporary) => 1,
             (_, Outcome::Final) => 2,
         };
@@ -106,8 +118,8 @@ impl BounceReport {
     }
 }
 
-/// The report of a text that was read, and of its case.
-pub fn report(reading: &Reading, case: &Case) -> BounceReport {
+/// The report of a text that was read, and of its case; `delivered`, how many attempts in a log were successful.
+pub fn report(reading: &Reading, case: &Case, delivered: Option<u64>) -> BounceReport {
     let rules: Vec<_> = findings::all().into_iter().filter(|rule| rule.codes.contains(&FORGED)).collect();
     let examined = findings::examine_with(case, &rules);
     let answers: Vec<AnswerReport> = (1_u32..)
@@ -125,8 +137,9 @@ pub fn report(reading: &Reading, case: &Case) -> BounceReport {
         reporter: whole.reporter.clone(),
         returned_to: whole.returned_to.clone(),
         message_id: whole.message_id.clone(),
-        summary: summary(&answers),
+        summary: summary(&answers, delivered, reading.left_out),
         answers,
+        delivered,
         left_out: reading.left_out,
     }
 }
@@ -151,11 +164,14 @@ fn answer(id: Answer, said: &Said, finding: Option<&Finding>, reading: &Reading)
             "Nothing.".to_owned(),
         ),
     };
+    let test_words = judged.filter(|_| !forged).and_then(|judgement| live::test(said, &judgement, reading));
     let note = judged.filter(|_| !forged).and_then(|judgement| note::note(said, &judgement, reading));
     AnswerReport {
         id: id.into(),
         recipients: said.recipients.clone(),
         count: said.count,
+        delivered_later: said.delivered_later,
+        waiting: said.waiting,
         first: said.first,
         last: said.last,
         host: said.host.clone(),
@@ -175,6 +191,8 @@ fn answer(id: Answer, said: &Said, finding: Option<&Finding>, reading: &Reading)
         advice,
         provider: judged.and_then(|j| j.provider).map(|p| p.provider.clone()).filter(|name| name != "any server"),
         source: judged.and_then(|j| j.provider).map(|p| p.source.clone()),
+        test: test_words.as_deref().map(live::command),
+        test_words,
         note,
     }
 }
@@ -198,11 +216,11 @@ pub(super) fn step(phase: Phase) -> &'static str {
     }
 }
 
-fn summary(answers: &[AnswerReport]) -> String {
+fn summary(answers: &[AnswerReport], delivered: Option<u64>, left_out: u64) -> String {
     let of = |outcome: Outcome| answers.iter().filter(move |a| a.outcome == outcome);
     let times = |outcome: Outcome| of(outcome).map(|a| a.count).sum::<u64>();
     if let [only] = answers
-        && only.count == 1
+        && delivered.is_none()
     {
         let whom = only.recipients.first().map_or_else(String::new, |r| format!(" to {r}"));
         if only.fault == Fault::NotYours {
@@ -217,13 +235,14 @@ fn summary(answers: &[AnswerReport]) -> String {
     let parts: Vec<String> = [
         (times(Outcome::Final), "refused for good"),
         (times(Outcome::Temporary), "put off"),
-        (times(Outcome::Delivered), "delivered"),
+        (times(Outcome::Delivered) + delivered.unwrap_or(0), "delivered"),
+        (left_out, "of further causes"),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
     .map(|(n, what)| format!("{n} {what}"))
     .collect();
-    let worst = of(Outcome::Final).chain(of(Outcome::Temporary)).max_by_key(|a| a.count);
+    let worst = of(Outcome::Final).chain(of(Outcome::Temporary)).rev().max_by_key(|a| a.count);
     let most = worst.map_or_else(String::new, |a| format!("; most often {}", a.means));
     format!("{}{most}", parts.join(", "))
 }

@@ -33,7 +33,8 @@ pub(super) fn note(said: &Said, judgement: &Judgement, reading: &Reading) -> Opt
     };
     let whole = &reading.whole;
     line("Your server", Some(server.to_owned()));
-    line("answered", Some(said.quoted()));
+    let label = if said.reply.is_some() { "answered" } else { "Ours says" };
+    line(label, Some(said.quoted()));
     line("to", said.phase.map(|phase| step(phase).to_owned()));
     line("Recipient", Some(recipient.clone()));
     line("Sender", whole.returned_to.clone());

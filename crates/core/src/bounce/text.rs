@@ -10,6 +10,9 @@ use crate::report::text::{Style, harmless, wrap};
 /// The narrowest text that is still wrapped.
 const MIN_WIDTH: usize = 50;
 
+/// The most answers that are written out.
+const MAX_SHOWN: usize = 25;
+
 /// The width of the names of lines.
 const NAMES: usize = 14;
 
@@ -18,6 +21,7 @@ pub fn render(report: &BounceReport, style: Style) -> String {
     let width = style.width.max(MIN_WIDTH);
     let ours = || report.answers.iter().filter(|a| a.fault != Fault::NotYours).map(|a| a.outcome);
     let word = match ours().max() {
+        None if report.answers.is_empty() => "DELIVERED",
         None => "NOT YOURS",
         Some(Outcome::Delivered) => "DELIVERED",
         Some(Outcome::Temporary) => "LATE",
@@ -25,7 +29,7 @@ pub fn render(report: &BounceReport, style: Style) -> String {
     };
     let mut out = wrap(&harmless(&format!("{word}: {}.", report.summary)), width, "", "  ");
     out = out.replacen(word, &style.bold(word), 1);
-    for (place, answer) in report.answers.iter().enumerate() {
+    for (place, answer) in report.answers.iter().take(MAX_SHOWN).enumerate() {
         let whom = match answer.recipients.as_slice() {
             [] => "a recipient that the text does not name".to_owned(),
             [one] if answer.count == 1 => one.clone(),
@@ -42,11 +46,19 @@ pub fn render(report: &BounceReport, style: Style) -> String {
             out.push_str(&wrap(&harmless(&value), width, &first, &" ".repeat(3 + NAMES)));
         }
     }
+    let hidden: u64 = report.answers.iter().skip(MAX_SHOWN).map(|answer| answer.count).sum();
+    if hidden > 0 {
+        let _ = writeln!(out, "\nNot shown here: {hidden} more, in rarer causes; --format json has them.");
+    }
     if report.left_out > 0 {
-        let what =
-            if report.kind == Kind::Log { "lines of causes beyond those that are told apart" } else { "more answers" };
+        let what = if report.kind == Kind::Log {
+            "attempts, of causes beyond those that are told apart"
+        } else {
+            "more answers"
+        };
         let _ = writeln!(out, "\nLeft out: {} {what}.", report.left_out);
     }
+
     for note in notes(report) {
         let _ = writeln!(out, "\n{}\n", style.bold("What to send them"));
         for line in note.lines() {
@@ -96,6 +108,15 @@ fn lines(answer: &AnswerReport) -> Vec<(&'static str, String)> {
         (_, Some(at)) | (Some(at), None) => out.push(("When", at.to_string())),
         (None, None) => {}
     }
+    if answer.delivered_later > 0 || answer.waiting > 0 {
+        out.push((
+            "Afterwards",
+            format!(
+                "{} of the messages were delivered by a later try; {} had no end yet when the log ended",
+                answer.delivered_later, answer.waiting
+            ),
+        ));
+    }
     let code = answer.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     out.push(("Means", format!("{}{code}", answer.means)));
     out.push(("Whose fault", answer.fault.in_words().to_owned()));
@@ -107,6 +128,9 @@ fn lines(answer: &AnswerReport) -> Vec<(&'static str, String)> {
     if let Some(source) = &answer.source {
         let whose = answer.provider.as_ref().map_or_else(String::new, |provider| format!("{provider}: "));
         out.push(("Source", format!("{whose}{source}")));
+    }
+    if let Some(test) = &answer.test {
+        out.push(("Live test", test.clone()));
     }
     if let Some(code) = &answer.code {
         out.push(("More", format!("maildoctor explain {code}")));

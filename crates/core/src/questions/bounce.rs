@@ -39,6 +39,10 @@ pub struct Said {
     pub recipients: Vec<String>,
     /// How many times it was said.
     pub count: u64,
+    /// How many of the messages that were put off were delivered by a later try.
+    pub delivered_later: u64,
+    /// How many of them had no end yet when the log ended.
+    pub waiting: u64,
     /// When it was said first, where the text tells.
     pub first: Option<Timestamp>,
     /// When it was said last.
@@ -62,6 +66,8 @@ impl Default for Said {
         Self {
             recipients: Vec::new(),
             count: 1,
+            delivered_later: 0,
+            waiting: 0,
             first: None,
             last: None,
             host: None,

@@ -40,7 +40,7 @@ pub(super) fn bare(text: &str) -> &str {
 }
 
 /// Whether a word has the form of an address: something, an at sign, a domain.
-pub(super) fn is_address(word: &str) -> bool {
+pub(in crate::bounce) fn is_address(word: &str) -> bool {
     word.len() <= 320
         && word.rsplit_once('@').is_some_and(|(local, domain)| {
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
