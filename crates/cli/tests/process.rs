@@ -14,6 +14,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use common::{check, lab, maildoctor};
+use maildoctor_lab::scenario::Scenario;
 use secrecy::ExposeSecret;
 
 fn said(args: &[&str]) -> (Option<i32>, String, String) {
@@ -218,4 +219,26 @@ fn only_and_skip_are_obeyed() {
     assert!(!talked, "something else than the DNS was asked");
     let report = common::report(&running, &["--skip", "tls"]);
     assert!(common::diagnosis(&report).is_empty(), "{:?}", common::diagnosis(&report));
+}
+
+#[test]
+fn nothing_waits_for_what_it_does_not_need() {
+    let kinds = ["BANNER", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "RSET", "VRFY", "QUIT"];
+    let slow: String = kinds.map(|on| format!("[[rule]]\non = \"{on}\"\ndelay = \"60ms\"\n")).concat();
+    let running = common::story(&Scenario::from_toml(&slow).unwrap());
+    let report = common::report(&running, &[]);
+    let steps = report["observations"].as_array().unwrap();
+    let of = |probe: &str| steps.iter().filter(|o| o["probe"] == probe).collect::<Vec<_>>();
+    let began = |o: &serde_json::Value| o["at_ms"].as_u64().unwrap();
+    // The account is tried when its service is known, not when the exchangers are done: ten replies later.
+    let asked = of("smtp.vrfy/1").iter().map(|o| began(o)).min().unwrap();
+    assert!(of("smtp.auth/1").iter().all(|o| began(o) < asked), "AUTH waited for the exchangers");
+    assert!(of("smtp.visit/1").iter().all(|o| o["asked"]["errand"] != "auth"), "AUTH took a connection too many");
+    // The run is as long as its longest session.
+    let exchanger = &of("smtp.vrfy/1")[0]["subject"];
+    let session = ["banner", "ehlo", "starttls", "mail", "rcpt", "rset", "vrfy", "quit"];
+    let session = session.iter().flat_map(|name| of(&format!("smtp.{name}/1"))).filter(|o| o["subject"] == *exchanger);
+    let long: u64 = session.map(|o| o["took_ms"].as_u64().unwrap()).sum();
+    let whole = report["duration_ms"].as_u64().unwrap();
+    assert!(whole * 10 < long * 14, "{whole} ms for a session of {long} ms");
 }

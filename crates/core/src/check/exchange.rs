@@ -6,13 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::{join, join_all, join3};
+use tokio::sync::oneshot;
 
-use super::{MAX_WAYS, Visited};
+use super::MAX_WAYS;
+use super::board::{Entry, Search};
+use super::look::Look;
 use crate::probe::dns::{self, Exchanger};
-use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
 use crate::probe::{Context, blacklist};
 use crate::questions::dns::Via;
+use crate::questions::smtp::{Channel, Errand};
 use crate::questions::tcp::Role;
 
 /// What was visited and asked already: two resolvers may lead to the same server.
@@ -22,85 +25,89 @@ pub(super) struct Known {
     listed: Mutex<BTreeSet<IpAddr>>,
 }
 
-/// The addresses of an exchanger, each visited unless it was before.
-pub(super) async fn exchange_host(
-    context: &Context,
-    exchanger: &Exchanger,
-    via: Via,
-    envelope: &Envelope,
-    known: &Known,
-) -> Vec<Visited> {
+/// The addresses of an exchanger, each visited unless it was before. `search` ends when they are known.
+pub(super) async fn exchange_host(look: &Look<'_>, exchanger: &Exchanger, via: Via, search: Search<'_>) {
+    let context = look.context;
     let addresses = dns::addresses(context, &exchanger.host, via).await;
     let port = context.options.ports.of(Role::Smtp);
     let new: Vec<IpAddr> = {
-        let mut visited = known.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut visited = look.known.ways.lock().unwrap_or_else(PoisonError::into_inner);
         addresses
             .into_iter()
             .filter(|ip| visited.len() < MAX_WAYS && visited.insert(SocketAddr::new(*ip, port)))
             .collect()
     };
-    join_all(new.into_iter().map(|ip| async move {
-        let way = Way {
-            service: SocketAddr::new(ip, port),
-            host: Some(exchanger.host.clone()),
-            role: Role::Smtp,
-            expected: true,
-        };
-        let service = way.service;
-        let (mut visited, (), ()) = join3(
-            exchange_service(context, way, envelope),
-            dns::reverse(context, ip),
-            blacklists(context, service, known),
-        )
-        .await;
-        visited.preference = exchanger.preference;
-        visited
-    }))
-    .await
+    let visits: Vec<_> = new
+        .into_iter()
+        .map(|ip| {
+            let service = SocketAddr::new(ip, port);
+            let way = Way { service, host: Some(exchanger.host.clone()), role: Role::Smtp, expected: true };
+            let entry = look.board.enter(&way, exchanger.preference);
+            join3(exchange_service(look, way, entry), dns::reverse(context, ip), blacklists(look, service))
+        })
+        .collect();
+    drop(search);
+    join_all(visits).await;
 }
 
 /// One mail exchanger: session and envelope, and what looks behind a slow banner or a dead port.
-pub(super) async fn exchange_service(context: &Context, way: Way, envelope: &Envelope) -> Visited {
+pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>) {
+    let context = look.context;
     if !context.options.talks() {
-        return Visited { way, preference: None, offers_auth: false, took_target: false };
+        return;
     }
-    let visit = session::first_visit(context, &way).await;
-    let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false };
-    if !visit.open {
+    let Some(arrived) = session::arrive(context, &way, Errand::Look).await else {
+        drop(entry);
         alive(context, &way).await;
-        return visited;
-    }
-    let starttls = visit.session.as_ref().is_some_and(|s| s.channel == crate::questions::smtp::Channel::Tls);
-    let session = match visit.session {
-        Some(session) => Some(session),
-        None if visit.tls_failed => session::later_visit(context, &way, false).await,
-        None => None,
+        return;
     };
-    let envelope_tests = async {
-        let Some(mut session) = session else { return };
-        visited.offers_auth = session.capabilities.as_ref().is_some_and(|c| !c.mechanisms().is_empty());
-        visited.took_target = envelope.as_stranger(context, &way, &mut session).await.accepted;
-        session.talk.quit().await;
+    let slow = arrived.greeted && arrived.banner >= SECOND_VISIT_FROM;
+    let greets_as = arrived.greets_as.clone();
+    let (stands, under_tls) = oneshot::channel();
+    let first = async {
+        let visit = arrived.introduce(true).await;
+        let secure = visit.session.as_ref().is_some_and(|s| s.channel == Channel::Tls);
+        // Nobody listens where nothing waits for it.
+        let _ = stands.send(secure && context.options.wants("tls"));
+        let session = match visit.session {
+            None if visit.tls_failed => session::later_visit(context, &way, Errand::WithoutTls, false).await,
+            session => session,
+        };
+        let Some(mut session) = session else {
+            drop(entry);
+            return;
+        };
+        entry.offers_auth(session.offers_auth());
+        look.envelope.as_stranger(context, &way, &mut session, |yes| entry.took_target(yes)).await;
+        drop(entry);
+        session.leave(context, &way).await;
     };
     let own_name = async {
         let host = way.host.as_deref().unwrap_or_default();
-        if let Some(name) = visit.greets_as.as_deref().filter(|n| !n.eq_ignore_ascii_case(host) && !n.starts_with('['))
-        {
+        if let Some(name) = greets_as.as_deref().filter(|n| !n.eq_ignore_ascii_case(host) && !n.starts_with('[')) {
             dns::addresses(context, name, Via::Own).await;
         }
     };
-    let look_again = async {
-        if visit.greeted && visit.banner >= SECOND_VISIT_FROM {
-            session::second_banner(context, &way).await;
+    join3(Box::pin(first), Box::pin(look_again(context, &way, slow, under_tls)), own_name).await;
+}
+
+/// The second connection to a server: its banner once more where the first was slow, and a command pipelined
+/// behind STARTTLS where TLS came about.
+async fn look_again(context: &Context, way: &Way, slow: bool, under_tls: oneshot::Receiver<bool>) {
+    if slow {
+        let Some(arrived) = session::arrive(context, way, Errand::Again).await else {
+            return;
+        };
+        if arrived.greeted && under_tls.await == Ok(true) {
+            session::injection(arrived).await;
+        } else {
+            arrived.leave().await;
         }
-    };
-    let injected = async {
-        if starttls && context.options.wants("tls") {
-            session::injection(context, &way).await;
-        }
-    };
-    join3(envelope_tests, look_again, join(injected, own_name)).await;
-    visited
+    } else if under_tls.await == Ok(true)
+        && let Some(arrived) = session::arrive(context, way, Errand::Injection).await
+    {
+        session::injection(arrived).await;
+    }
 }
 
 /// Whether anything else of a host answers: a host that is down is told from a port that is filtered.
@@ -119,10 +126,11 @@ async fn alive(context: &Context, way: &Way) {
 }
 
 /// The blacklists that were named, for a server's address and our own; each address once.
-pub(super) async fn blacklists(context: &Context, way: SocketAddr, known: &Known) {
+pub(super) async fn blacklists(look: &Look<'_>, way: SocketAddr) {
+    let context = look.context;
     let source = context.vantage.source_for(way);
     let new: Vec<IpAddr> = {
-        let mut listed = known.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = look.known.listed.lock().unwrap_or_else(PoisonError::into_inner);
         [Some(way.ip()), source].into_iter().flatten().filter(|ip| listed.insert(*ip)).collect()
     };
     if new.is_empty() {

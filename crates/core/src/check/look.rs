@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::future::{join, join_all, join3};
 
-use super::account::account_tests;
+use super::account::{account_tests, tries_account};
+use super::board::{Board, Search};
 use super::exchange::{Known, blacklists, exchange_host, exchange_service};
+use super::nobody;
 use super::submission::{submission_of, visit_submission};
-use super::{Visited, nobody};
 use crate::probe::dns;
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
@@ -26,17 +27,31 @@ pub(super) struct Outcome {
     pub submission_expected: bool,
 }
 
+/// What the parts of one look share.
+pub(super) struct Look<'a> {
+    pub context: &'a Context,
+    pub envelope: Envelope,
+    pub board: Board,
+    pub known: Known,
+}
+
 /// Looks at the target. The first vantage is the one that sends, logs in and asks blacklists.
 pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -> Outcome {
-    let mut out = Outcome::default();
     let options = &context.options;
     if let Some(text) = options.token.as_ref().filter(|_| first) {
         token::read(context, text, options.user.as_deref(), options.login.as_ref());
     }
     let domain = target.domain().or(options.domain.as_deref()).map(str::to_owned);
-    let envelope = Plan::new(context, target, domain.as_deref()).envelope();
-    let control = control(context);
-    let policies = async {
+    let look = Look {
+        context,
+        envelope: Plan::new(context, target, domain.as_deref()).envelope(),
+        board: Board::new(first && tries_account(options)),
+        known: Known::default(),
+    };
+    // What builds on the services may not take an empty board for the whole of it.
+    let searches = (look.board.search(Role::Smtp), look.board.search(Role::Submission));
+    let services = services(&look, target, searches);
+    let records = async {
         if let Some(domain) = domain.as_deref().filter(|_| first && options.wants("records")) {
             records::look(context, domain).await;
         }
@@ -46,33 +61,35 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
             join_all(options.dnsbl.iter().map(|zone| blacklist::domain(context, zone, domain))).await;
         }
     };
-    let control = async { join3(control, policies, lists).await.0 };
-    let (exchange, submitted, ()) = match target {
-        Target::Domain(name) | Target::Address { domain: name, .. } => {
-            let all = whole_domain(context, name, &envelope, matches!(target, Target::Domain(_)));
-            let ((exchange, is_host), (submitted, srv), ()) = join3(all, submission_of(context, name), control).await;
-            out.is_host = is_host;
-            out.submission_expected = srv;
-            (exchange, submitted, ())
-        }
-        Target::Host { host, role, port } => {
-            let ((exchange, submitted), ()) =
-                join(one_host(context, host, Some(host), *role, *port, &envelope), control).await;
-            (exchange, submitted, ())
-        }
-        Target::Ip { ip, role, port } => {
-            let ((exchange, submitted), ()) =
-                join(one_host(context, &ip.to_string(), None, *role, *port, &envelope), control).await;
-            (exchange, submitted, ())
+    let account = async {
+        if first {
+            account_tests(&look).await;
+            if let Some(domain) = domain.as_deref().filter(|_| options.wants("records")) {
+                records::follow_arrivals(context, domain).await;
+            }
         }
     };
-    if first {
-        account_tests(context, &envelope, exchange, submitted).await;
-        if let Some(domain) = domain.as_deref().filter(|_| options.wants("records")) {
-            records::follow_arrivals(context, domain).await;
+    // Boxed: the parts of a look are large, and a debug build would have them all on its stack.
+    let besides = join3(control(context), lists, records);
+    join3(Box::pin(services), Box::pin(account), Box::pin(besides)).await.0
+}
+
+/// All services that belong to the target, each visited.
+async fn services(look: &Look<'_>, target: &Target, (exchangers, submission): (Search<'_>, Search<'_>)) -> Outcome {
+    match target {
+        Target::Domain(name) | Target::Address { domain: name, .. } => {
+            let all = whole_domain(look, name, matches!(target, Target::Domain(_)), exchangers);
+            let (is_host, submission_expected) = join(all, submission_of(look, name, submission)).await;
+            return Outcome { is_host, submission_expected };
+        }
+        Target::Host { host, role, port } => {
+            one_host(look, host, Some(host), (*role, *port), (exchangers, submission)).await;
+        }
+        Target::Ip { ip, role, port } => {
+            one_host(look, &ip.to_string(), None, (*role, *port), (exchangers, submission)).await;
         }
     }
-    out
+    Outcome::default()
 }
 
 /// What the envelope is made of.
@@ -136,23 +153,15 @@ async fn control(context: &Context) {
     .await;
 }
 
-/// The domain's records by every resolver, and every exchanger that any of them names.
-async fn whole_domain(context: &Context, domain: &str, envelope: &Envelope, may_be_host: bool) -> (Vec<Visited>, bool) {
-    let known = Known::default();
-    let views =
-        std::iter::once(Via::Own).chain(context.options.foreign_resolvers.iter().map(|addr| Via::Foreign(*addr)));
-    let by_view = join_all(views.map(|via| {
-        let known = &known;
-        async move {
-            let exchangers = async {
-                let found = dns::exchangers(context, domain, via).await;
-                join_all(found.iter().map(|exchanger| exchange_host(context, exchanger, via, envelope, known)))
-                    .await
-                    .concat()
-            };
-            join(exchangers, dns::other_records(context, domain, via)).await.0
-        }
-    }));
+/// The domain's records by every resolver, and every exchanger that any of them names. Gives whether the name is
+/// a host that its parent's MX names, and that has no MX of its own.
+async fn whole_domain(look: &Look<'_>, domain: &str, may_be_host: bool, search: Search<'_>) -> bool {
+    let context = look.context;
+    let views: Vec<_> = std::iter::once(Via::Own)
+        .chain(context.options.foreign_resolvers.iter().map(|addr| Via::Foreign(*addr)))
+        .map(|via| by_view(look, domain, via, look.board.search(Role::Smtp)))
+        .collect();
+    drop(search);
     let parent = async {
         match domain.split_once('.').filter(|(_, parent)| may_be_host && parent.contains('.')) {
             Some((_, parent)) => dns::exchangers(context, parent, Via::Own)
@@ -162,22 +171,33 @@ async fn whole_domain(context: &Context, domain: &str, envelope: &Envelope, may_
             None => false,
         }
     };
-    let (visited, named_by_parent) = join(by_view, parent).await;
-    let visited = visited.concat();
-    // A host that its parent's MX names, and that has no MX of its own.
-    let is_host = named_by_parent && visited.iter().all(|v| v.preference.is_none());
-    (visited, is_host)
+    let (has_mx, named_by_parent) = join(join_all(views), parent).await;
+    named_by_parent && !has_mx.contains(&true)
+}
+
+/// The same by one resolver. Gives whether an MX record led to a service.
+async fn by_view(look: &Look<'_>, domain: &str, via: Via, search: Search<'_>) -> bool {
+    let context = look.context;
+    let exchangers = async {
+        let found = dns::exchangers(context, domain, via).await;
+        let hosts: Vec<_> =
+            found.iter().map(|exchanger| exchange_host(look, exchanger, via, look.board.search(Role::Smtp))).collect();
+        drop(search);
+        join_all(hosts).await;
+        found.iter().any(|exchanger| exchanger.preference.is_some())
+    };
+    join(exchangers, dns::other_records(context, domain, via)).await.0
 }
 
 /// A named host or an address: its one service, and submission there where an account was given.
 async fn one_host(
-    context: &Context,
+    look: &Look<'_>,
     host: &str,
     name: Option<&String>,
-    role: Role,
-    port: Option<u16>,
-    envelope: &Envelope,
-) -> (Vec<Visited>, Vec<Visited>) {
+    (role, port): (Role, Option<u16>),
+    (exchangers, submission): (Search<'_>, Search<'_>),
+) {
+    let context = look.context;
     let addresses = dns::addresses(context, host, Via::Own).await;
     let ports = &context.options.ports;
     let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {
@@ -188,30 +208,26 @@ async fn one_host(
     };
     let reverse = join_all(addresses.iter().map(|ip| dns::reverse(context, *ip)));
     if role == Role::Smtp {
-        let known = Known::default();
-        let exchange =
-            join_all(
-                addresses.iter().map(|ip| {
-                    let (way, known) = (way(*ip, role, port), &known);
-                    let service = way.service;
-                    async move {
-                        join(exchange_service(context, way, envelope), blacklists(context, service, known)).await.0
-                    }
-                }),
-            );
-        let submit = async {
-            let wanted = context.options.user.is_some();
-            let ways = addresses
-                .iter()
-                .filter(|_| wanted)
-                .flat_map(|ip| [Role::Submission, Role::Smtps].map(|r| way(*ip, r, None)))
-                .collect();
-            visit_submission(context, ways).await
-        };
-        let (exchange, submitted, _) = join3(exchange, submit, reverse).await;
-        return (exchange, submitted);
+        let exchange: Vec<_> = addresses
+            .iter()
+            .map(|ip| {
+                let way = way(*ip, role, port);
+                let service = way.service;
+                let entry = look.board.enter(&way, None);
+                join(exchange_service(look, way, entry), blacklists(look, service))
+            })
+            .collect();
+        drop(exchangers);
+        let wanted = context.options.user.is_some();
+        let ways = addresses
+            .iter()
+            .filter(|_| wanted)
+            .flat_map(|ip| [Role::Submission, Role::Smtps].map(|r| way(*ip, r, None)))
+            .collect();
+        join3(join_all(exchange), visit_submission(look, ways, submission), reverse).await;
+        return;
     }
+    drop(exchangers);
     let ways = addresses.iter().map(|ip| way(*ip, role, port)).collect();
-    let (submitted, _) = join(visit_submission(context, ways), reverse).await;
-    (Vec::new(), submitted)
+    join(visit_submission(look, ways, submission), reverse).await;
 }

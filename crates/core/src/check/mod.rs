@@ -1,6 +1,7 @@
 //! `check`: from a target to a case. Everything that does not depend on something else runs at once.
 
 mod account;
+mod board;
 mod captured;
 mod exchange;
 mod look;
@@ -21,7 +22,6 @@ use crate::chance;
 use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
 use crate::probe::context::AuthBudget;
-use crate::probe::session::Way;
 use crate::probe::tls::{TrustError, Trusted};
 use crate::probe::walk;
 use crate::questions::dns::{ListEntry, ListedDomain};
@@ -34,15 +34,6 @@ pub use crate::vantage::resolver::ResolverError;
 
 /// The most services of one role that are visited.
 const MAX_WAYS: usize = 32;
-
-/// What a visit found that later steps build on.
-#[derive(Debug, Clone)]
-struct Visited {
-    way: Way,
-    preference: Option<u16>,
-    offers_auth: bool,
-    took_target: bool,
-}
 
 /// What keeps a run from beginning.
 #[derive(Debug, thiserror::Error)]

@@ -4,18 +4,23 @@ use std::net::{IpAddr, SocketAddr};
 
 use futures::future::{join, join_all};
 
-use super::{MAX_WAYS, Visited};
-use crate::probe::Context;
+use super::MAX_WAYS;
+use super::board::{Entry, Search};
+use super::look::Look;
 use crate::probe::dns;
 use crate::probe::envelope::mail_before_tls;
 use crate::probe::session::{self, Way};
+use crate::probe::submission::goodbye;
 use crate::questions::dns::Via;
+use crate::questions::smtp::Errand;
 use crate::questions::tcp::Role;
 
-/// Where the domain's users send: by SRV, by the usual names, or at the exchanger itself.
-pub(super) async fn submission_of(context: &Context, domain: &str) -> (Vec<Visited>, bool) {
+/// Where the domain's users send: by SRV, by the usual names, or at the exchanger itself. Gives whether an SRV
+/// record says that there is submission; `search` ends when the services are known.
+pub(super) async fn submission_of(look: &Look<'_>, domain: &str, search: Search<'_>) -> bool {
+    let context = look.context;
     if !context.options.wants("auth") && !context.options.wants("tls") {
-        return (Vec::new(), false);
+        return false;
     }
     let names = [format!("smtp.{domain}"), format!("mail.{domain}")];
     let usual =
@@ -57,25 +62,41 @@ pub(super) async fn submission_of(context: &Context, domain: &str) -> (Vec<Visit
             }
         }
     }
-    (visit_submission(context, ways).await, expected && !srv.is_empty())
+    visit_submission(look, ways, search).await;
+    expected && !srv.is_empty()
 }
 
-pub(super) async fn visit_submission(context: &Context, ways: Vec<Way>) -> Vec<Visited> {
-    join_all(ways.into_iter().take(MAX_WAYS).map(|way| async move {
-        let visit = session::first_visit(context, &way).await;
-        let mut visited = Visited { way: way.clone(), preference: None, offers_auth: false, took_target: false };
-        if let Some(session) = visit.session {
-            visited.offers_auth = session.capabilities.as_ref().is_some_and(|c| !c.mechanisms().is_empty());
-            session.talk.quit().await;
-            if way.role == Role::Submission
-                && let Some(mut plain) = session::later_visit(context, &way, false).await
-            {
-                let sender = context.options.user.clone().filter(|u| u.contains('@')).unwrap_or_default();
-                mail_before_tls(context, &way, &mut plain, &sender).await;
-                plain.talk.quit().await;
-            }
+/// Visits services for submission; `search` ends when each has its place on the board.
+pub(super) async fn visit_submission(look: &Look<'_>, ways: Vec<Way>, search: Search<'_>) {
+    let visits: Vec<_> = ways
+        .into_iter()
+        .take(MAX_WAYS)
+        .map(|way| {
+            let entry = look.board.enter(&way, None);
+            visit(look, way, entry)
+        })
+        .collect();
+    drop(search);
+    join_all(visits).await;
+}
+
+/// One service: the session is kept for the account where it is wanted.
+async fn visit(look: &Look<'_>, way: Way, entry: Entry<'_>) {
+    let context = look.context;
+    let Some(session) = session::first_visit(context, &way).await.session else {
+        return;
+    };
+    let offers = session.offers_auth();
+    let spare = if offers { entry.keep(&way, session) } else { Some(session) };
+    entry.offers_auth(offers);
+    let before_tls = async {
+        if way.role == Role::Submission
+            && let Some(mut plain) = session::later_visit(context, &way, Errand::BeforeTls, false).await
+        {
+            let sender = context.options.user.clone().filter(|u| u.contains('@')).unwrap_or_default();
+            mail_before_tls(context, &way, &mut plain, &sender).await;
+            plain.leave(context, &way).await;
         }
-        visited
-    }))
-    .await
+    };
+    join(goodbye(context, &way, spare), before_tls).await;
 }

@@ -11,6 +11,7 @@ use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, StepWire, V
 use crate::subject::Service;
 
 /// What is tried in one session.
+#[derive(Clone)]
 pub struct Envelope {
     /// The address under test.
     pub target: Option<String>,
@@ -26,17 +27,10 @@ pub struct Envelope {
     pub authenticated: bool,
 }
 
-/// What the caller wants to know of it at once.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The address under test was accepted.
-    pub accepted: bool,
-}
-
 impl Envelope {
-    /// Tries the envelope of a stranger on a mail exchanger.
-    pub async fn as_stranger(&self, context: &Context, way: &Way, session: &mut Session) -> Outcome {
-        let mut out = Outcome::default();
+    /// Tries the envelope of a stranger on a mail exchanger. `took_target` is told, as soon as it is known, whether
+    /// the address under test was accepted.
+    pub async fn as_stranger(&self, context: &Context, way: &Way, session: &mut Session, took_target: impl Fn(bool)) {
         let tries = [
             (Recipient::Target, self.target.clone()),
             (Recipient::Random, self.domain.as_ref().map(|d| format!("{}@{d}", self.nobody))),
@@ -51,7 +45,7 @@ impl Envelope {
             if null_taken {
                 let tried = self.transaction(context, way, session, (Sender::Null, recipient), &address).await;
                 let Some((mail, rcpt)) = tried else {
-                    return out;
+                    return;
                 };
                 null_taken = mail;
                 accepted = rcpt;
@@ -61,22 +55,23 @@ impl Envelope {
                 let Some((_, rcpt)) =
                     self.transaction(context, way, session, (Sender::Given, recipient), &address).await
                 else {
-                    return out;
+                    return;
                 };
                 accepted = rcpt;
             }
-            out.accepted |= accepted && recipient == Recipient::Target;
+            if recipient == Recipient::Target {
+                took_target(accepted);
+            }
         }
         if context.options.wants("relay")
             && let Some(relay) = &self.relay
             && self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), relay).await.is_none()
         {
-            return out;
+            return;
         }
         if context.options.wants("envelope") && self.domain.is_some() {
             self.step(context, way, session, &Command::Vrfy(&self.nobody)).await;
         }
-        out
     }
 
     /// Tries the relay of an authenticated user.
@@ -93,7 +88,7 @@ impl Envelope {
         if self.sender.is_some() { Sender::Given } else { Sender::Null }
     }
 
-    /// MAIL, RCPT and RSET. Gives whether the sender and the recipient were accepted; `None` where the session is over.
+    /// MAIL and RCPT, after RSET where a transaction came before. Gives whether the sender and the recipient were accepted; `None` where the session is over.
     async fn transaction(
         &self,
         context: &Context,
@@ -107,8 +102,10 @@ impl Envelope {
         let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_deref().unwrap_or_default() };
         let question = Mail { sender, channel: session.channel, authenticated };
         let _step = context.recorder.step(format!("reply to MAIL and RCPT of {}", way.service));
+        session.fresh(context, way).await?;
         let (exchange, times) = said(context, session, &Command::Mail(reverse_path)).await?;
         let mail = positive(&exchange);
+        session.in_transaction = mail;
         context.record(
             &question,
             &Service(way.service),
@@ -129,7 +126,6 @@ impl Envelope {
                 times,
                 &StepWire { argument: Some(address.to_owned()), exchange },
             );
-            let _ = said(context, session, &Command::Rset).await?;
         }
         (!session.talk.dialogue().is_over()).then_some((sender_taken, rcpt))
     }

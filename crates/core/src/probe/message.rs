@@ -58,6 +58,7 @@ pub async fn send(
     let _step = context.recorder.step(format!("test message to {} by {}", recipient, way.service));
     let at = context.recorder.now();
     let text = text(sender, recipient, &mark);
+    session.fresh(context, way).await?;
     let wire = transmit(context, session, &mark, sender, recipient, &Command::Content(text.as_bytes())).await;
     note(context, way, path, at, wire)
 }
@@ -86,7 +87,7 @@ pub async fn send_with_ambiguous_ends(
         let ends = LineEndsWire { content, after: afterwards(context, session.talk).await };
         context.record(&LineEnds, &Service(way.service), (at, context.recorder.now() - at), &ends);
     } else {
-        session.talk.quit().await;
+        session.leave(context, way).await;
     }
     if refused { Err(Refused) } else { Ok(note(context, way, Path::Mx, at, wire)) }
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join;
 use maildoctor_wire::dialogue::{Command, End, Exchange};
 use maildoctor_wire::ehlo::Capabilities;
 
@@ -12,7 +13,8 @@ use super::talk::Talk;
 use super::tls;
 use crate::case::Question;
 use crate::questions::smtp::{
-    Banner, BannerWire, Channel, Ehlo, FIRST, Helo, Injection, InjectionWire, SECOND, Starttls, StepWire,
+    BannerWire, Channel, Ehlo, Errand, FIRST, Helo, Injection, InjectionWire, Quit, Rset, SECOND, Starttls, StepWire,
+    Visited, VisitedWire,
 };
 use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use crate::questions::tls::{Handshake, Shaken, TlsView};
@@ -55,47 +57,91 @@ impl Way {
 pub struct Session {
     /// The dialogue.
     pub talk: Talk,
+    /// What it is for.
+    pub errand: Errand,
     /// Before TLS or under it.
     pub channel: Channel,
     /// TLS stands, and a client that verifies would go on.
     pub verified: bool,
     /// What the server said it can do last.
     pub capabilities: Option<Capabilities>,
+    /// MAIL was accepted, and nothing ended its transaction yet.
+    pub in_transaction: bool,
 }
 
-/// What the first visit came to.
+impl Session {
+    /// Ends the transaction before, where there is one; `None` where the session does not live on.
+    pub async fn fresh(&mut self, context: &Context, way: &Way) -> Option<()> {
+        if std::mem::take(&mut self.in_transaction) {
+            let (said, times) = context.timed(self.talk.say(&Command::Rset, context.limit())).await;
+            let wire = StepWire { argument: None, exchange: said.ok()? };
+            context.record(&Rset { errand: self.errand }, &way.on(), times, &wire);
+        }
+        (!self.talk.dialogue().is_over()).then_some(())
+    }
+
+    /// Whether the server lists a mechanism for AUTH.
+    pub fn offers_auth(&self) -> bool {
+        self.capabilities.as_ref().is_some_and(|c| !c.mechanisms().is_empty())
+    }
+
+    /// Says goodbye.
+    pub async fn leave(self, context: &Context, way: &Way) {
+        leave(context, way, self.errand, self.talk).await;
+    }
+}
+
+async fn leave(context: &Context, way: &Way, errand: Errand, talk: Talk) {
+    if let (Some(exchange), times) = context.timed(talk.quit()).await {
+        context.record(&Quit { errand }, &way.on(), times, &StepWire { argument: None, exchange });
+    }
+}
+
+/// What a visit came to.
 pub struct Visit {
     /// The session, where there is one to go on with.
     pub session: Option<Session>,
-    /// The server greeted.
-    pub greeted: bool,
     /// The server offers STARTTLS, and TLS did not come about.
     pub tls_failed: bool,
-    /// The port was open.
-    pub open: bool,
+}
+
+/// A server that was reached and listened to; nothing was said yet.
+pub struct Arrived<'a> {
+    pen: Pen<'a>,
+    /// The dialogue; `None` where TLS had to come first and did not.
+    talk: Option<Talk>,
+    verified: bool,
+    helo: String,
+    /// The server greeted.
+    pub greeted: bool,
     /// How long the banner took.
     pub banner: Duration,
     /// The name that the server greeted with.
     pub greets_as: Option<String>,
 }
 
-/// Writes down only on the first visit.
+/// Writes every step down on the first look, and of later visits what they are made for.
 struct Pen<'a> {
     context: &'a Context,
     way: &'a Way,
-    writes: bool,
+    errand: Errand,
 }
 
 impl Pen<'_> {
+    fn writes(&self) -> bool {
+        self.errand == Errand::Look
+    }
+
     fn note<Q: Question<On = Service>>(&self, question: &Q, times: (Duration, Duration), wire: &Q::Wire) {
-        if self.writes {
+        if self.writes() {
             self.context.record(question, &self.way.on(), times, wire);
         }
     }
 }
 
 /// Opens the connection and writes down what came of it.
-async fn connect(context: &Context, way: &Way, writes: bool) -> Option<Connection> {
+async fn connect(pen: &Pen<'_>) -> Option<Connection> {
+    let Pen { context, way, .. } = pen;
     let limit = if way.expected { context.limit() } else { context.limit().min(UNEXPECTED_LIMIT) };
     let _step = context.recorder.step(format!("connection to {} port {}", way.name(), way.service.port()));
     let (result, times) = context.timed(context.vantage.connect(way.service, limit)).await;
@@ -104,101 +150,116 @@ async fn connect(context: &Context, way: &Way, writes: bool) -> Option<Connectio
         Err(opened) => (opened, None),
     };
     let wire = ConnectWire { role: way.role, host: way.host.clone(), ipv6: way.service.is_ipv6(), opened };
-    Pen { context, way, writes }.note(&Connect, times, &wire);
+    pen.note(&Connect, times, &wire);
     connection
 }
 
 /// Opens a connection and nothing more, written down: for ports that are only asked whether they live.
 pub async fn knock(context: &Context, way: &Way) -> bool {
-    connect(context, way, true).await.is_some()
+    connect(&Pen { context, way, errand: Errand::Look }).await.is_some()
 }
 
-/// The first visit, every step written down; `tls` says whether STARTTLS is used where it is offered.
+/// The first visit, every step written down, under TLS where that can be had.
 pub async fn first_visit(context: &Context, way: &Way) -> Visit {
-    visit(context, way, true, true).await
+    match arrive(context, way, Errand::Look).await {
+        Some(arrived) => arrived.introduce(true).await,
+        None => Visit { session: None, tls_failed: false },
+    }
 }
 
-/// A later visit: a session under TLS where that can be had, and nothing written down.
-pub async fn later_visit(context: &Context, way: &Way, tls: bool) -> Option<Session> {
-    visit(context, way, false, tls).await.session
+/// A later visit, written down as a whole; `tls` says whether STARTTLS is used where it is offered.
+pub async fn later_visit(context: &Context, way: &Way, errand: Errand, tls: bool) -> Option<Session> {
+    let visit = async { arrive(context, way, errand).await?.introduce(tls).await.session };
+    let (session, times) = context.timed(visit).await;
+    context.record(&Visited { errand }, &way.on(), times, &VisitedWire { ready: session.is_some() });
+    session
 }
 
-async fn visit(context: &Context, way: &Way, writes: bool, tls: bool) -> Visit {
-    let pen = Pen { context, way, writes };
-    let mut out = Visit {
-        session: None,
-        greeted: false,
-        tls_failed: false,
-        open: false,
-        banner: Duration::ZERO,
-        greets_as: None,
-    };
-    let Some(connection) = connect(context, way, writes).await else {
-        return out;
-    };
-    out.open = true;
-    let mut talk = Talk::new(connection);
+/// Connects, and waits for the banner; `None` where nothing is open.
+pub async fn arrive<'a>(context: &'a Context, way: &'a Way, errand: Errand) -> Option<Arrived<'a>> {
+    let pen = Pen { context, way, errand };
+    let mut talk = Talk::new(connect(&pen).await?);
     let mut verified = false;
-    let mut channel = Channel::Plain;
     if way.role.implicit_tls() {
         let Some((under_tls, good)) = handshake(&pen, talk).await else {
-            out.tls_failed = true;
-            return out;
+            let (helo, banner, greets_as) = (String::new(), Duration::ZERO, None);
+            return Some(Arrived { pen, talk: None, verified, helo, greeted: false, banner, greets_as });
         };
-        (talk, verified, channel) = (under_tls, good, Channel::Tls);
+        (talk, verified) = (under_tls, good);
     }
     // Our name is looked up while the banner is waited for.
     let source = talk.local();
-    let (banner, helo) = futures::future::join(banner(&pen, &mut talk, FIRST), context.helo(source)).await;
-    out.banner = Duration::from_millis(banner.wait_ms());
-    out.greets_as = banner.whole().and_then(maildoctor_wire::banner::Banner::of).and_then(|b| b.host);
-    out.greeted = banner.whole().is_some_and(|r| r.code == 220);
-    if !out.greeted {
-        talk.quit().await;
-        return out;
-    }
-    let Some(mut capabilities) = hello(&pen, &mut talk, &helo, channel).await else {
-        talk.quit().await;
-        return out;
-    };
-    let offered = capabilities.as_ref().is_some_and(|c| c.offers("STARTTLS"));
-    if tls && offered && channel == Channel::Plain {
+    let (banner, helo) = join(banner(&pen, &mut talk), context.helo(source)).await;
+    let greets_as = banner.whole().and_then(maildoctor_wire::banner::Banner::of).and_then(|b| b.host);
+    let greeted = banner.whole().is_some_and(|r| r.code == 220);
+    let banner = Duration::from_millis(banner.wait_ms());
+    Some(Arrived { pen, talk: Some(talk), verified, helo, greeted, banner, greets_as })
+}
+
+impl Arrived<'_> {
+    /// EHLO, and STARTTLS where it is wanted and offered.
+    pub async fn introduce(self, tls: bool) -> Visit {
+        let Self { pen, talk, verified, helo, greeted, .. } = self;
+        let Pen { context, way, errand } = pen;
+        let Some(mut talk) = talk else {
+            return Visit { session: None, tls_failed: true };
+        };
+        let implicit = way.role.implicit_tls();
+        let channel = if implicit { Channel::Tls } else { Channel::Plain };
+        let capabilities = if greeted { hello(&pen, &mut talk, &helo, channel).await } else { None };
+        let Some(capabilities) = capabilities else {
+            leave(context, way, errand, talk).await;
+            return Visit { session: None, tls_failed: false };
+        };
+        let offered = capabilities.as_ref().is_some_and(|c| c.offers("STARTTLS"));
+        if !tls || !offered || implicit {
+            let session = Session { talk, errand, channel, verified, capabilities, in_transaction: false };
+            return Visit { session: Some(session), tls_failed: false };
+        }
         let at = context.recorder.now();
         let Ok(exchange) = talk.say(&Command::Starttls, context.limit()).await else {
-            return out;
+            return Visit { session: None, tls_failed: false };
         };
         let go = exchange.whole().is_some_and(|r| r.code == 220);
         pen.note(&Starttls, (at, context.recorder.now() - at), &StepWire { argument: None, exchange });
-        if go {
-            let Some((mut under_tls, good)) = handshake(&pen, talk).await else {
-                out.tls_failed = true;
-                return out;
-            };
-            if let Some(spoken) = hello(&pen, &mut under_tls, &helo, Channel::Tls).await {
-                capabilities = spoken;
-                out.session = Some(Session { talk: under_tls, channel: Channel::Tls, verified: good, capabilities });
-            }
-            return out;
+        if !go {
+            let alive = !talk.dialogue().is_over();
+            let session = Session { talk, errand, channel, verified, capabilities, in_transaction: false };
+            return Visit { session: alive.then_some(session), tls_failed: true };
         }
-        out.tls_failed = true;
-        if talk.dialogue().is_over() {
-            return out;
+        let Some((mut talk, verified)) = handshake(&pen, talk).await else {
+            return Visit { session: None, tls_failed: true };
+        };
+        let spoken = hello(&pen, &mut talk, &helo, Channel::Tls).await;
+        let session = spoken.map(|capabilities| Session {
+            talk,
+            errand,
+            channel: Channel::Tls,
+            verified,
+            capabilities,
+            in_transaction: false,
+        });
+        Visit { session, tls_failed: false }
+    }
+
+    /// Says goodbye without having said more.
+    pub async fn leave(self) {
+        if let Some(talk) = self.talk {
+            leave(self.pen.context, self.pen.way, self.pen.errand, talk).await;
         }
     }
-    out.session = Some(Session { talk, channel, verified, capabilities });
-    out
 }
 
 /// The banner; a silent port is listened to until the end of the run, while another connection asks
 /// whether it wants TLS at once.
-async fn banner(pen: &Pen<'_>, talk: &mut Talk, question: Banner) -> Exchange {
+async fn banner(pen: &Pen<'_>, talk: &mut Talk) -> Exchange {
     let context = pen.context;
     let _step = context.recorder.step(format!("banner of {} port {}", pen.way.name(), pen.way.service.port()));
     let at = context.recorder.now();
     let mut answers_tls = false;
     let mut heard = talk.hear(context.limit()).await;
-    if heard.is_none() && pen.writes && !pen.way.role.implicit_tls() {
-        let (again, tls) = futures::future::join(talk.hear(context.left()), wants_tls(context, pen.way)).await;
+    if heard.is_none() && pen.writes() && !pen.way.role.implicit_tls() {
+        let (again, tls) = join(talk.hear(context.left()), wants_tls(context, pen.way)).await;
         (heard, answers_tls) = (again, tls);
     }
     let exchange = heard.or_else(|| talk.give_up()).unwrap_or_else(|| silent(context.limit()));
@@ -206,7 +267,15 @@ async fn banner(pen: &Pen<'_>, talk: &mut Talk, question: Banner) -> Exchange {
     let early = talk.dialogue().early();
     let early = (!early.is_empty()).then(|| maildoctor_wire::octets::escape(early));
     let took = context.recorder.now() - at;
-    pen.note(&question, (at, took), &BannerWire { exchange: exchange.clone(), early, answers_tls });
+    let question = match pen.errand {
+        Errand::Look => Some(FIRST),
+        Errand::Again => Some(SECOND),
+        _ => None,
+    };
+    if let Some(question) = question {
+        let wire = BannerWire { exchange: exchange.clone(), early, answers_tls };
+        context.record(&question, &pen.way.on(), (at, took), &wire);
+    }
     exchange
 }
 
@@ -234,17 +303,6 @@ async fn wants_tls(context: &Context, way: &Way) -> bool {
             maildoctor_wire::hello::HelloAnswer::ServerHello { .. } | maildoctor_wire::hello::HelloAnswer::Alert { .. }
         )
     )
-}
-
-/// The banner once more, on a connection of its own: what a cache or a whitelist makes of us.
-pub async fn second_banner(context: &Context, way: &Way) {
-    let Some(connection) = connect(context, way, false).await else {
-        return;
-    };
-    let pen = Pen { context, way, writes: true };
-    let mut talk = Talk::new(connection);
-    let _ = banner(&pen, &mut talk, SECOND).await;
-    talk.quit().await;
 }
 
 /// EHLO, and HELO where EHLO is refused. `None` where neither was accepted; the inner `None` is a server
@@ -293,7 +351,7 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
         .await;
     let took = context.recorder.now() - at;
     let mut wire = wire?;
-    if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes) {
+    if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes()) {
         let answer = look_behind(context, way, name.as_deref()).await;
         wire.shaken = match answer {
             Some(maildoctor_wire::hello::HelloAnswer::NotTls { octets }) if way.role.implicit_tls() => {
@@ -324,16 +382,18 @@ async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option
 /// A fresh dialogue up to the 220 after STARTTLS.
 async fn ready_for_tls(context: &Context, way: &Way) -> Option<Talk> {
     // Boxed: a visit may end in a handshake that fails, and this is what looks behind that.
-    let mut session = Box::pin(later_visit(context, way, false)).await?;
+    let mut session = Box::pin(later_visit(context, way, Errand::Behind, false)).await?;
     let exchange = session.talk.say(&Command::Starttls, context.limit()).await.ok()?;
     exchange.whole().filter(|r| r.code == 220)?;
     Some(session.talk)
 }
 
-/// Sends a NOOP in the same packet as STARTTLS, and looks whether it is answered under TLS.
-pub async fn injection(context: &Context, way: &Way) {
+/// Sends a NOOP in the same packet as STARTTLS, and looks whether it is answered under TLS. Where the server was
+/// reached for this, and nothing was said yet.
+pub async fn injection(arrived: Arrived<'_>) {
+    let Pen { context, way, .. } = arrived.pen;
     let at = context.recorder.now();
-    let Some(mut session) = later_visit(context, way, false).await else {
+    let Some(mut session) = arrived.introduce(false).await.session else {
         return;
     };
     if session.talk.send_raw(b"STARTTLS\r\nNOOP\r\n").await.is_err() {
@@ -341,7 +401,7 @@ pub async fn injection(context: &Context, way: &Way) {
     }
     let ready = session.talk.read_raw(context.limit().min(LOOK_BEHIND), |o| o.ends_with(b"\n")).await;
     if !ready.starts_with(b"220") {
-        session.talk.quit().await;
+        session.leave(context, way).await;
         return;
     }
     // A reply to the NOOP in the clear is honest: it is the one under TLS that counts.

@@ -8,15 +8,21 @@ use secrecy::SecretString;
 use super::Context;
 use super::session::{Session, Way, later_visit};
 use crate::options::Login;
-use crate::questions::smtp::{Auth, AuthWire, Channel, Credentials};
+use crate::questions::smtp::{Auth, AuthWire, Channel, Credentials, Errand};
 use crate::subject::Service;
 
 /// The reply codes that count as a rejected exchange; 504, 454 and 538 refuse no password.
 const REJECTIONS: [u16; 4] = [535, 534, 550, 554];
 
 /// Tries the account on a way, and once more with another mechanism where the first was refused. Gives
-/// the authenticated session, to go on with.
-pub async fn authenticate(context: &Context, way: &Way, login: &Login, with: Credentials) -> Option<Session> {
+/// the authenticated session, to go on with. A session that nothing was tried in yet serves for the first try.
+pub async fn authenticate(
+    context: &Context,
+    way: &Way,
+    mut ready: Option<Session>,
+    login: &Login,
+    with: Credentials,
+) -> Option<Session> {
     let mut tried: Option<Mechanism> = None;
     for attempt in [1, 2] {
         let may = context.budget.left() && (attempt == 2 || !context.budget.spent());
@@ -27,26 +33,40 @@ pub async fn authenticate(context: &Context, way: &Way, login: &Login, with: Cre
                 "the account was refused before, and nobody is served by another try",
                 "",
             );
+            goodbye(context, way, ready).await;
             return None;
         }
-        let mut session = later_visit(context, way, true).await?;
+        let mut session = match ready.take() {
+            Some(session) => session,
+            None => later_visit(context, way, Errand::Auth, true).await?,
+        };
         if let Some(because) = withheld(context, &session) {
             context.recorder.skip("smtp.auth/1", Some(Service(way.service).into()), because, "--insecure-auth");
-            session.talk.quit().await;
+            session.leave(context, way).await;
             return None;
         }
-        let mechanism = session.capabilities.as_ref().and_then(|c| choose(c, tried))?;
+        let Some(mechanism) = session.capabilities.as_ref().and_then(|c| choose(c, tried)) else {
+            session.leave(context, way).await;
+            return None;
+        };
         let (ok, refused) = one_try(context, way, &mut session, mechanism, login, Auth { with, attempt }).await;
         if ok {
             return Some(session);
         }
-        session.talk.quit().await;
+        session.leave(context, way).await;
         if !refused || with == Credentials::Wrong {
             return None;
         }
         tried = Some(mechanism);
     }
     None
+}
+
+/// Ends a session that is not needed, where there is one.
+pub async fn goodbye(context: &Context, way: &Way, session: Option<Session>) {
+    if let Some(session) = session {
+        session.leave(context, way).await;
+    }
 }
 
 /// Why the password is not sent over this session.
@@ -131,17 +151,20 @@ async fn exchange(
     Ok(())
 }
 
-/// Sends the token of `--auth-token-file` once, unchanged.
-pub async fn send_token(context: &Context, way: &Way, token: &SecretString, user: &str) {
+/// Sends the token of `--auth-token-file` once, unchanged; in a session that is ready, where there is one.
+pub async fn send_token(context: &Context, way: &Way, ready: Option<Session>, token: &SecretString, user: &str) {
     if !context.budget.left() || context.budget.spent() {
+        goodbye(context, way, ready).await;
         return;
     }
-    let Some(mut session) = later_visit(context, way, true).await else {
-        return;
+    let ready = match ready {
+        None => later_visit(context, way, Errand::Auth, true).await,
+        ready => ready,
     };
+    let Some(mut session) = ready else { return };
     if let Some(because) = withheld(context, &session) {
         context.recorder.skip("smtp.auth/1", Some(Service(way.service).into()), because, "--insecure-auth");
-        session.talk.quit().await;
+        session.leave(context, way).await;
         return;
     }
     let at = context.recorder.now();
@@ -161,5 +184,5 @@ pub async fn send_token(context: &Context, way: &Way, token: &SecretString, user
     }
     let question = Auth { with: Credentials::Token, attempt: 1 };
     context.record(&question, &Service(way.service), (at, context.recorder.now() - at), &wire);
-    session.talk.quit().await;
+    session.leave(context, way).await;
 }

@@ -135,12 +135,13 @@ impl Talk {
         Ok((Self { connection, dialogue, since }, injected))
     }
 
-    /// Says goodbye, and does not wait long for the answer.
-    pub async fn quit(mut self) {
+    /// Says goodbye, and does not wait long for the answer. `None` where there was nobody to say it to.
+    pub async fn quit(mut self) -> Option<Exchange> {
         if self.dialogue.is_over() || self.dialogue.awaits() {
-            return;
+            return None;
         }
-        let _ = timeout(QUIT_LIMIT, self.say(&Command::Quit, QUIT_LIMIT)).await;
+        let said = timeout(QUIT_LIMIT, self.say(&Command::Quit, QUIT_LIMIT)).await;
         let _ = timeout(QUIT_LIMIT, self.connection.stream.shutdown()).await;
+        said.ok()?.ok()
     }
 }

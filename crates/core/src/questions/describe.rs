@@ -27,7 +27,9 @@ pub fn describe(observation: &Observation) -> String {
         | smtp::Starttls::PROBE
         | smtp::Mail::PROBE
         | smtp::Rcpt::PROBE
-        | smtp::Vrfy::PROBE => read::<smtp::Ehlo>(observation).map(|w| {
+        | smtp::Vrfy::PROBE
+        | smtp::Rset::PROBE
+        | smtp::Quit::PROBE => read::<smtp::Ehlo>(observation).map(|w| {
             format!(
                 "{} at {} after {} ms: {}",
                 w.exchange.command.as_deref().unwrap_or("reply"),
@@ -35,6 +37,10 @@ pub fn describe(observation: &Observation) -> String {
                 w.exchange.wait_ms(),
                 w.exchange.in_words()
             )
+        }),
+        smtp::Visited::PROBE => read::<smtp::Visited>(observation).map(|w| {
+            let came = if w.ready { "a session was ready" } else { "there was no session" };
+            format!("another visit to {}: {came} after {} ms", place(observation), observation.took_ms)
         }),
         smtp::Auth::PROBE => read::<smtp::Auth>(observation).map(|w| {
             let last = w.exchanges.last().map_or_else(|| w.failed.clone().unwrap_or_default(), |e| e.in_words());

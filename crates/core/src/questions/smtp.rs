@@ -167,6 +167,56 @@ pub struct Rcpt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vrfy;
 
+/// What a connection is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Errand {
+    /// The first look, and what goes on in its session: the envelope of a stranger, or the account.
+    Look,
+    /// The banner once more, for the first was slow; and then as `Injection`.
+    Again,
+    /// A command pipelined behind STARTTLS.
+    Injection,
+    /// A session without TLS where the one under TLS did not come about.
+    WithoutTls,
+    /// MAIL on a submission port before TLS.
+    BeforeTls,
+    /// AUTH once more.
+    Auth,
+    /// A test message.
+    Message,
+    /// What is behind a handshake that failed.
+    Behind,
+}
+
+/// `smtp.visit/1`: a later visit from the connection up to a session that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visited {
+    /// What it is for.
+    pub errand: Errand,
+}
+
+/// What a later visit came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitedWire {
+    /// There is a session.
+    pub ready: bool,
+}
+
+/// `smtp.rset/1`: RSET between two transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rset {
+    /// What the session is for.
+    pub errand: Errand,
+}
+
+/// `smtp.quit/1`: QUIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quit {
+    /// What the session is for.
+    pub errand: Errand,
+}
+
 /// By which path a test message was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -411,6 +461,8 @@ step!(Rcpt, "smtp.rcpt/1", |question, case, on, from| {
     mail(Channel::Tls).or_else(|why| mail(Channel::Plain).map_err(|other| why.min(other)))
 });
 step!(Vrfy, "smtp.vrfy/1", |_, case, on, from| needs_session(case, on, from));
+step!(Rset, "smtp.rset/1", |_, case, on, from| needs_session(case, on, from));
+step!(Quit, "smtp.quit/1", |_, case, on, from| needs_greeting(case, on, from));
 
 fn needs_auth(case: &Case, on: &Service, from: &VantageId) -> Result<(), Why> {
     case.ask(&Auth { with: Credentials::Given, attempt: 1 }, on, from)?.need(|a| a.accepted())
@@ -433,6 +485,21 @@ impl Question for Banner {
             return case.ask(&Handshake, on, from)?.need(|h| h.done()).map(|_| ());
         }
         Ok(())
+    }
+}
+
+impl Question for Visited {
+    const PROBE: &'static str = "smtp.visit/1";
+    type On = Service;
+    type Wire = VisitedWire;
+    type View = VisitedWire;
+
+    fn read(wire: VisitedWire) -> Option<VisitedWire> {
+        Some(wire)
+    }
+
+    fn needs(&self, case: &Case, on: &Service, from: &VantageId) -> Result<(), Why> {
+        needs_open(case, on, from)
     }
 }
 
