@@ -13,7 +13,10 @@ use std::time::Duration;
 use maildoctor_core::case::{Case, Question, Recorder, TargetRecord, Terms, VantageRecord};
 use maildoctor_core::diagnosis::{Diagnosis, diagnose};
 use maildoctor_core::findings::State;
+use maildoctor_core::questions::host::exim::{Exim, EximWire};
 use maildoctor_core::questions::host::log::{Log, LogWire};
+use maildoctor_core::questions::host::machine::{Disk, DiskWire};
+use maildoctor_core::questions::host::postfix::{Postfix, PostfixWire};
 use maildoctor_core::questions::host::queue::{MailServer, Queue, QueueWire, Queued, Standing, Waiting};
 use maildoctor_core::subject::VantageId;
 
@@ -46,6 +49,22 @@ impl Building {
     fn log(self, sent_outside: u32, silent_outside: u32) -> Self {
         let log = Log { source: "/var/log/mail.log".to_owned() };
         self.seen(&log, &LogWire { sent_outside, silent_outside, whole: true, ..LogWire::default() })
+    }
+
+    fn postfix(self, settings: &[(&str, &str)]) -> Self {
+        let settings = [("config_directory", "/etc/postfix"), ("queue_directory", "/queue")].iter().chain(settings);
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.seen(&Postfix { folder: "/etc/postfix".to_owned() }, &PostfixWire { settings, ..PostfixWire::default() })
+    }
+
+    fn exim(self, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.seen(&Exim { program: "exim4".to_owned() }, &EximWire { settings, ..EximWire::default() })
+    }
+
+    fn disk(self, path: &str, available: u64, files: u64, files_available: u64) -> Self {
+        let wire = DiskWire { size: 1 << 30, available, files, files_available, flaw: None };
+        self.seen(&Disk { path: path.to_owned() }, &wire)
     }
 
     fn case(self) -> Case {
@@ -151,4 +170,24 @@ fn port_25_outside_is_blocked_only_where_nothing_ever_gets_out() {
     let mut answered = three;
     answered.push(message(Standing::Deferred, HOUR, "x@e.example", "host e[198.51.100.9] said: 450 4.7.1 greylisted"));
     assert_eq!(diagnose(&answered, 0, 3), [], "somebody outside answered");
+}
+
+#[test]
+fn a_disk_is_full_where_the_server_says_so_and_not_before() {
+    let postfix = |available, files, left| {
+        let settings = [("message_size_limit", "1000000"), ("queue_minfree", "0")];
+        found(&Building::about_the_domain().postfix(&settings).disk("/queue", available, files, left).diagnosis())
+    };
+    assert_eq!(postfix(1_499_999, 100, 50), [("disk-full", true)]);
+    assert_eq!(postfix(1_500_000, 100, 50), []);
+    assert_eq!(postfix(1 << 29, 100, 0), [("disk-full", true)], "no more files");
+    assert_eq!(postfix(1 << 29, 0, 0), [], "a file system without a limit of files");
+    let exim = |available, left| {
+        let settings = [("spool_directory", "/spool"), ("check_spool_space", "10M"), ("check_spool_inodes", "100")];
+        found(&Building::about_the_domain().exim(&settings).disk("/spool", available, 1000, left).diagnosis())
+    };
+    assert_eq!((exim(9 << 20, 100), exim(10 << 20, 99)), (vec![("disk-full", true)], vec![("disk-full", true)]));
+    assert_eq!(exim(10 << 20, 100), []);
+    let mailboxes = |available| found(&Building::about_the_domain().disk("/var/vmail", available, 0, 0).diagnosis());
+    assert_eq!((mailboxes(1000), mailboxes(100_000)), (vec![("disk-full", true)], vec![]));
 }

@@ -149,6 +149,16 @@ impl Postfix {
         self
     }
 
+    /// Lets smtpd on port 25 run in the queue directory as its root.
+    pub fn in_chroot(&mut self) -> &mut Self {
+        self.close("smtp");
+        self.services.push(Service {
+            line: "smtp inet n - y - - smtpd",
+            overrides: Vec::new(),
+        });
+        self
+    }
+
     /// Puts postscreen in front of port 25.
     pub fn behind_postscreen(&mut self) -> &mut Self {
         self.close("smtp");

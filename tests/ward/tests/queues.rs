@@ -117,7 +117,7 @@ trial! {
     an_empty_queue_and_a_message_that_arrives {
         let report = send(&Plan::healthy()?.start()?)?;
         report.judges("healthy")?;
-        for code in ["queue-stuck", "queue-held", "transport-broken", "outbound-port25-blocked"] {
+        for code in ["queue-stuck", "queue-held", "transport-broken", "outbound-port25-blocked", "disk-full"] {
             report.has_check(code, "clear")?;
         }
         Ok(())

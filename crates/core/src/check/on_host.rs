@@ -14,17 +14,19 @@ use super::captured::Watching;
 use crate::case::{Question, Recorder};
 use crate::options::Options;
 use crate::probe::{Context, blacklist, host};
-use crate::questions::dns::Via;
+use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::about::About;
 use crate::questions::host::clients::Clients;
 use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::Lookups;
+use crate::questions::host::machine::{Disk, Machine};
 use crate::questions::host::postfix::{Postfix, PostfixView};
 use crate::questions::host::queue::Queue;
 use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
 use crate::questions::host::sockets::Listeners;
 use crate::questions::smtp::Message;
+use crate::subject::{Domain, VantageId};
 use crate::target::Target;
 
 /// The most lists of the server's settings that are asked for their test entries.
@@ -40,10 +42,12 @@ pub(super) async fn look(context: Option<&Arc<Context>>, target: &Target, visite
         return;
     };
     host::sockets::read(context).await;
+    host::machine::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let instances = host::postfix::instances(context, context.options.mta_config.as_deref()).await;
     let exim = host::exim::settings(context).await;
-    let lists = join_all(instances.iter().map(|instance| one_postfix(context, instance, system.as_ref())));
+    disks(context, &instances, exim.as_ref().map(|(_, settings)| settings)).await;
+    let lists = join_all(instances.iter().map(|instance| one_postfix(context, target, instance, system.as_ref())));
     let mail = async {
         let kept_back = BEFORE_THE_END.min(context.options.deadline / 4);
         // Where the look takes until the end, there is still something to be read.
@@ -103,18 +107,59 @@ fn about(context: &Context, target: &Target) -> About {
     about
 }
 
-async fn one_postfix(context: &Context, instance: &PostfixView, system: Option<&ResolvConfView>) {
+/// How full the disks are on which queues and mailboxes lie, each once.
+async fn disks(context: &Context, instances: &[PostfixView], exim: Option<&EximWire>) {
+    let of_postfix = |postfix: &PostfixView| {
+        let mailboxes = ["mail_spool_directory", "virtual_mailbox_base"].map(|name| postfix.setting(name));
+        let paths = std::iter::once(Some(postfix.queue())).chain(mailboxes).flatten();
+        paths.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let mut paths: Vec<String> = instances.iter().flat_map(of_postfix).collect();
+    paths.extend(exim.and_then(|exim| exim.setting("spool_directory")).map(str::to_owned));
+    let mut known = BTreeSet::new();
+    for path in paths.iter().filter(|path| path.starts_with('/')) {
+        if host::machine::device(path).is_some_and(|device| known.insert(device)) {
+            host::machine::disk(context, path).await;
+        }
+    }
+}
+
+async fn one_postfix(context: &Context, target: &Target, instance: &PostfixView, system: Option<&ResolvConfView>) {
     let resolvers = match instance.chrooted_resolv_conf() {
         Some(path) => host::resolving::resolv_conf(context, &path).await,
         None => system.cloned(),
     };
-    let resolver = resolvers.and_then(|view| view.servers.first().copied());
+    let resolver = resolvers.as_ref().and_then(|view| view.servers.first().copied());
     let lists = async {
         if let Some(resolver) = resolver.filter(|_| context.options.wants("reputation")) {
             ask_lists(context, instance, resolver).await;
         }
     };
-    lists.await;
+    let chroot = async {
+        if let (Some(own), Some(system)) = (&resolvers, system)
+            && own.servers != system.servers
+        {
+            ask_resolvers(context, target, &own.servers).await;
+        }
+    };
+    join(lists, chroot).await;
+}
+
+/// Asks the resolvers that differ from the system's whether they answer, from this machine alone.
+async fn ask_resolvers(context: &Context, target: &Target, servers: &[SocketAddr]) {
+    let record = target.record("", context.options.domain.as_deref());
+    let Some(domain) = record.domain.or(record.host).filter(|_| context.vantage.id == VantageId::local()) else {
+        return;
+    };
+    join_all(servers.iter().map(|server| {
+        let via = Via::Server(*server);
+        let (on, domain) = (Domain::new(&domain), &domain);
+        async move {
+            let question = Records { rtype: RecordType::Soa, via };
+            context.lookup(&question, &on, via, domain, RecordType::Soa).await
+        }
+    }))
+    .await;
 }
 
 /// Asks the lists that the settings name for their test entries, by the server's own resolver.
@@ -166,7 +211,7 @@ impl OnHost {
 /// Says that this machine was not read.
 pub(super) fn leave_out(recorder: &Recorder) {
     skip(recorder, "what a server looks up is seen only on its own host", "");
-    for probe in [Listeners::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE] {
+    for probe in [Listeners::PROBE, Machine::PROBE, Disk::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE] {
         recorder.skip(probe, None, "a server's settings, sockets, queue and log are read only on its own host", "");
     }
 }

@@ -3,12 +3,14 @@
 use crate::case::{Case, ObsId, Question, Seen, Why};
 use crate::questions::host::asks::{Asks, List, Place};
 use crate::questions::host::exim::Exim;
+use crate::questions::host::machine::Machine;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::MailServer;
 use crate::questions::smtp::Message;
-use crate::subject::{Kind, VantageId};
+use crate::questions::tcp::{Connect, Role};
+use crate::subject::{Kind, Service, VantageId};
 
-use super::{At, Finding};
+use super::{At, Finding, services};
 
 /// Every answer to a question that was put to this machine; `like` says why there is none.
 pub(super) fn every<'c, Q, K>(at: &At<'c, K>, like: &Q) -> Result<Vec<Seen<'c, Q::View>>, Why>
@@ -48,6 +50,33 @@ pub(super) fn is_under_test(case: &Case, address: &str) -> bool {
         (None, Some(domain)) => of_domain(domain),
         (None, None) => false,
     }
+}
+
+/// Whether a service under test is one of this machine: by its address, or by the name it is known under.
+pub(super) fn ours(at: &At<'_, Service>) -> Result<bool, Why> {
+    let here = VantageId::local();
+    at.ask_from(&Machine, &here, &here)?;
+    Ok(ours_of(at.case).contains(&at.on))
+}
+
+/// The services under test that are this machine's own.
+pub(super) fn ours_of(case: &Case) -> Vec<Service> {
+    let Some(machine) = case.every::<Machine>().next() else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = vec![machine.hostname.clone()];
+    names.extend(case.every::<Postfix>().filter_map(|p| p.setting("myhostname").map(str::to_ascii_lowercase)));
+    names.extend(case.every::<Exim>().filter_map(|e| e.setting("primary_hostname").map(str::to_ascii_lowercase)));
+    // A name without a dot is that of many machines.
+    names.retain(|name| name.contains('.') && !name.starts_with("localhost."));
+    let named = |service: &Service| {
+        let tried = case.every::<Connect>().filter(|seen| seen.observation().subject == (*service).into());
+        tried.filter_map(|seen| seen.host.clone()).any(|host| names.contains(&host.to_ascii_lowercase()))
+    };
+    services(case, &[Role::Smtp, Role::Submission, Role::Smtps], &VantageId::local(), true)
+        .into_iter()
+        .filter(|service| machine.addresses.contains(&service.0.ip()) || named(service))
+        .collect()
 }
 
 /// The queue ids of the messages that this run sent.

@@ -109,7 +109,7 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let Some(zone) = named_zone(&reply.text()) {
             finding.detail("zone", zone);
         }
-        if code == "rcpt-rejected-dnsbl" {
+        if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full") {
             finding.owes_step(seen.id());
         }
     }

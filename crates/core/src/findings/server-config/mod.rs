@@ -1,10 +1,14 @@
-//! What only the server itself can tell: its queue, its log, its sockets, its disks, its settings.
+//! What only the server itself can tell: its queue, its log, its sockets, its disks, its settings. Its clock is told by its
+//! banner as well.
 
+mod clock;
 mod queue;
+mod resources;
+mod service;
 
 use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    queue::RULES.to_vec()
+    [queue::RULES, service::RULES, resources::RULES, clock::RULES].concat()
 }

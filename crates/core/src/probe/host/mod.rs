@@ -5,6 +5,7 @@ pub mod command;
 pub mod exim;
 pub mod files;
 pub mod log;
+pub mod machine;
 pub mod postfix;
 pub mod processes;
 pub mod queue;

@@ -4,6 +4,7 @@ use super::clients::ClientsWire;
 use super::exim::Exim;
 use super::log::{Log, LogWire};
 use super::lookups::{Ended, Lookup, LookupsWire, Quality};
+use super::machine::{Disk, Machine};
 use super::postfix::{Postfix, PostfixWire};
 use super::queue::{Queue, QueueWire, Standing};
 use super::resolv_conf::{ResolvConf, nameservers};
@@ -84,6 +85,21 @@ pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<Stri
             }
             (None, Some(flaw)) => flaw.clone(),
             (None, None) => format!("there is no {}", asked("path")),
+        }),
+        Machine::PROBE => read::<Machine>(observation).map(|wire| {
+            let addresses: Vec<String> = wire.addresses.iter().map(ToString::to_string).collect();
+            format!("this machine is {}, with {}", wire.hostname, addresses.join(", "))
+        }),
+        Disk::PROBE => read::<Disk>(observation).map(|wire| match wire.flaw {
+            Some(flaw) => flaw,
+            None => format!(
+                "file system of {}: {} of {} octets free, {} of {} files",
+                asked("path"),
+                wire.available,
+                wire.size,
+                wire.files_available,
+                wire.files
+            ),
         }),
         Queue::PROBE => {
             let server = serde_json::from_value::<Queue>(observation.asked.clone()).map(|queue| queue.server.name());

@@ -8,6 +8,7 @@ pub(super) mod describe;
 pub mod exim;
 pub mod log;
 pub mod lookups;
+pub mod machine;
 pub mod network;
 pub mod obstacle;
 pub mod postfix;

@@ -1,0 +1,68 @@
+//! What ails the machine that a server runs on: nothing listens, or for nobody; no room; old resolvers.
+
+use std::{fs, process::Command};
+
+use maildoctor_ward::{Plan, THIRD_PARTY, WardError, output_of, trial};
+
+/// What an administrator types.
+fn run(line: &str) -> Result<(), WardError> {
+    output_of(Command::new("sh").args(["-euc", line])).map(drop)
+}
+
+const SEEN: [&str; 2] = ["clinic.example", "--on-host"];
+
+trial! {
+    postfix_was_stopped {
+        let system = Plan::healthy()?.start()?;
+        run("postfix stop")?;
+        let report = system.check(&SEEN)?;
+        report.names("broken", "service-not-running")?;
+        report.explains("connect-refused")?;
+        report.tells("server", "Postfix")
+    }
+
+    no_service_on_port_25 {
+        let system = Plan::healthy_but(|plan| { plan.postfix.close("smtp"); })?;
+        let report = system.check(&SEEN)?;
+        report.names("broken", "service-not-running")?;
+        report.tells("file", "/etc/postfix/master.cf")
+    }
+
+    listening_for_itself_alone {
+        let system = Plan::healthy()?.start()?;
+        run("postfix stop; postconf -e inet_interfaces=127.0.0.1; postfix start")?;
+        let report = system.check(&SEEN)?;
+        report.names("broken", "listens-on-loopback-only")?;
+        report.tells("setting", "inet_interfaces")?;
+        report.tells("line", "")
+    }
+
+    no_room_for_the_queue {
+        fs::create_dir_all("/var/spool/postfix").map_err(WardError::io("/var/spool/postfix"))?;
+        run("mount -t tmpfs -o size=8m tmpfs /var/spool/postfix")?;
+        let report = Plan::healthy()?.start()?.check(&SEEN)?;
+        report.names("broken", "disk-full")?;
+        report.explains("server-storage-full")
+    }
+
+    no_more_files_for_the_queue_of_exim {
+        let folder = "/var/spool/exim4";
+        fs::create_dir_all(folder).map_err(WardError::io(folder))?;
+        run(&format!("mount -t tmpfs -o nr_inodes=90 tmpfs {folder}"))?;
+        let system = Plan::healthy_but(|plan| plan.mta = maildoctor_ward::Mta::Exim)?;
+        let report = system.check(&SEEN)?;
+        report.names("broken", "disk-full")?;
+        report.tells("path", folder)
+    }
+
+    the_chroot_asks_nobody {
+        let copy = "/var/spool/postfix/etc/resolv.conf";
+        run(&format!(
+            "mkdir -p /var/spool/postfix/etc; echo 'nameserver {THIRD_PARTY}' >{copy}; echo 'options timeout:1 attempts:1' >>{copy}"
+        ))?;
+        let system = Plan::healthy_but(|plan| { plan.postfix.in_chroot(); })?;
+        let report = system.check(&SEEN)?;
+        report.names("degraded", "chroot-resolv-conf-stale")?;
+        report.tells("resolvers", THIRD_PARTY)
+    }
+}
