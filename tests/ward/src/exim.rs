@@ -16,6 +16,8 @@ pub struct Exim {
     main: Vec<(String, String)>,
     /// What Exim alone finds in `/etc/resolv.conf`; `None`: what the machine has.
     pub resolv_conf: Option<String>,
+    /// Statements of the ACL that each client goes through when it connects; `None`: there is no such ACL.
+    pub connect_acl: Option<String>,
     /// What decides on a password, in Exim's own words; `None`: the user's right one.
     pub password_check: Option<String>,
 }
@@ -27,6 +29,7 @@ impl Exim {
         let mut exim = Self {
             main: Vec::new(),
             resolv_conf: None,
+            connect_acl: None,
             password_check: None,
         };
         let settings = [
@@ -65,11 +68,15 @@ impl Exim {
 
     /// Writes the configuration and starts it.
     pub(crate) fn start(&self, identity: &Identity) -> Result<Daemon, WardError> {
-        let main: String = self
+        let mut main: String = self
             .main
             .iter()
             .map(|(name, value)| format!("{name} = {value}\n"))
             .collect();
+        let connect = self.connect_acl.as_ref().map_or_else(String::new, |acl| {
+            main.push_str("acl_smtp_connect = acl_check_connect\n");
+            format!("acl_check_connect:\n  {acl}\n  accept\n")
+        });
         // A password's own $ must reach Exim's expansion as a letter.
         let password = PASSWORD.replace('$', "\\\\\\$");
         let right =
@@ -77,7 +84,7 @@ impl Exim {
         let check = self.password_check.as_ref().unwrap_or(&right);
         let config = format!(
             "{main}domainlist local_domains = {DOMAIN}\n\
-             begin acl\nacl_check_mail:\n  accept condition = ${{if eq{{$received_port}}{{25}}}}\n  accept authenticated = *\n  deny message = authentication required\nacl_check_rcpt:\n  accept authenticated = *\n  require message = relay not permitted\n  \
+             begin acl\n{connect}acl_check_mail:\n  accept condition = ${{if eq{{$received_port}}{{25}}}}\n  accept authenticated = *\n  deny message = authentication required\nacl_check_rcpt:\n  accept authenticated = *\n  require message = relay not permitted\n  \
              domains = +local_domains\n  require verify = recipient\n  accept\n\
              begin routers\nredirected:\n  driver = redirect\n  domains = +local_domains\n  local_parts = postmaster : abuse\n  \
              data = bert@{DOMAIN}\nmailbox:\n  driver = accept\n  domains = +local_domains\n  local_parts = anna : bert\n  \

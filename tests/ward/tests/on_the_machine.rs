@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use maildoctor_ward::{Plan, THIRD_PARTY, WardError, output_of, trial};
+use maildoctor_ward::{Mta, Plan, THIRD_PARTY, WardError, output_of, trial};
 
 /// What an administrator types.
 fn run(line: &str) -> Result<(), WardError> {
@@ -49,10 +49,22 @@ trial! {
         let folder = "/var/spool/exim4";
         fs::create_dir_all(folder).map_err(WardError::io(folder))?;
         run(&format!("mount -t tmpfs -o nr_inodes=90 tmpfs {folder}"))?;
-        let system = Plan::healthy_but(|plan| plan.mta = maildoctor_ward::Mta::Exim)?;
+        let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
         let report = system.check(&SEEN)?;
         report.names("broken", "disk-full")?;
         report.tells("path", folder)
+    }
+
+    a_list_of_exim_that_lists_everyone {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.connect_acl = Some("warn dnslists = bl1.example".to_owned());
+            plan.zones.example.add("1.0.0.127.bl1 A 127.0.0.2").add("2.0.0.127.bl1 A 127.0.0.2");
+        })?;
+        let report = system.check(&SEEN)?;
+        report.names("at-risk", "dnsbl-lists-everyone")?;
+        report.tells("file", "/etc/exim4/exim4.conf")?;
+        report.tells("line", "")
     }
 
     the_chroot_asks_nobody {

@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::about::About;
+use crate::questions::host::asks::List;
 use crate::questions::host::clients::Clients;
 use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
@@ -53,10 +54,12 @@ pub(super) async fn look(context: Option<&Arc<Context>>, target: &Target, visite
         // Where the look takes until the end, there is still something to be read.
         let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
         if context.options.wants("server-config") {
-            read_mail(context, target, &instances, exim).await;
+            read_mail(context, target, &instances, exim.as_ref()).await;
         }
     };
-    join(lists, mail).await;
+    let of_exim = exim.as_ref().map(|(_, settings)| settings.asks().lists).unwrap_or_default();
+    let first = system.as_ref().and_then(|view| view.servers.first().copied());
+    join(join(lists, ask_lists(context, of_exim, first)), mail).await;
 }
 
 /// Reads the queues and the logs for what the run is about.
@@ -64,7 +67,7 @@ async fn read_mail(
     context: &Context,
     target: &Target,
     instances: &[PostfixView],
-    exim: Option<(&'static str, EximWire)>,
+    exim: Option<&(&'static str, EximWire)>,
 ) {
     let about = &about(context, target);
     let queues = instances.iter().map(|instance| host::queue::of_postfix(context, instance.folder(), about));
@@ -73,11 +76,11 @@ async fn read_mail(
         .map(|instance| instance.setting("maillog_file").filter(|path| path.starts_with('/')).map(str::to_owned))
         .collect();
     let of_exim = async {
-        if let Some((program, settings)) = &exim {
+        if let Some((program, settings)) = exim {
             host::queue::of_exim(context, program, &settings.file, about).await;
         }
     };
-    logs.extend(exim.as_ref().map(|(_, settings)| settings.main_log()));
+    logs.extend(exim.map(|(_, settings)| settings.main_log()));
     let logs = async {
         for log in &logs {
             host::log::read(context, log.as_deref(), about).await;
@@ -130,11 +133,8 @@ async fn one_postfix(context: &Context, target: &Target, instance: &PostfixView,
         None => system.cloned(),
     };
     let resolver = resolvers.as_ref().and_then(|view| view.servers.first().copied());
-    let lists = async {
-        if let Some(resolver) = resolver.filter(|_| context.options.wants("reputation")) {
-            ask_lists(context, instance, resolver).await;
-        }
-    };
+    let ports = instance.listening().filter_map(|(_, port)| instance.asks(port?));
+    let lists = ask_lists(context, ports.flat_map(|asks| asks.lists).collect(), resolver);
     let chroot = async {
         if let (Some(own), Some(system)) = (&resolvers, system)
             && own.servers != system.servers
@@ -163,10 +163,11 @@ async fn ask_resolvers(context: &Context, target: &Target, servers: &[SocketAddr
 }
 
 /// Asks the lists that the settings name for their test entries, by the server's own resolver.
-async fn ask_lists(context: &Context, instance: &PostfixView, resolver: SocketAddr) {
-    let ports = instance.listening().filter_map(|(_, port)| instance.asks(port?));
-    let zones: BTreeSet<String> =
-        ports.flat_map(|asks| asks.lists).filter(|list| list.by_address).map(|list| list.zone).collect();
+async fn ask_lists(context: &Context, lists: Vec<List>, resolver: Option<SocketAddr>) {
+    let Some(resolver) = resolver.filter(|_| context.options.wants("reputation")) else {
+        return;
+    };
+    let zones: BTreeSet<String> = lists.into_iter().filter(|list| list.by_address).map(|list| list.zone).collect();
     let same = resolver == context.vantage.resolver();
     let via = if same { Via::Own } else { Via::Server(resolver) };
     let new = zones.into_iter().filter(|zone| !(same && context.options.dnsbl.contains(zone))).take(MAX_LISTS);

@@ -97,13 +97,16 @@ impl Finding {
 
 /// What each mail server on this machine asks of others, port by port, with the observation of its settings.
 pub(super) fn asked(case: &Case) -> Vec<(u16, Asks, ObsId)> {
-    case.every::<Postfix>()
-        .flat_map(|seen| {
-            let ports: Vec<u16> = seen.listening().filter_map(|(_, port)| port).collect();
-            let id = seen.id();
-            ports.into_iter().filter_map(move |port| Some((port, seen.asks(port)?, id)))
-        })
-        .collect()
+    let postfix = case.every::<Postfix>().flat_map(|seen| {
+        let ports: Vec<u16> = seen.listening().filter_map(|(_, port)| port).collect();
+        let id = seen.id();
+        ports.into_iter().filter_map(move |port| Some((port, seen.asks(port)?, id)))
+    });
+    let exim = case.every::<Exim>().flat_map(|seen| {
+        let id = seen.id();
+        seen.ports().into_iter().map(move |port| (port, seen.asks(), id))
+    });
+    postfix.chain(exim).collect()
 }
 
 /// The place where this machine's mail server names a DNS list, with the observation of its settings.

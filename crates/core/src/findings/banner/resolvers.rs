@@ -74,7 +74,8 @@ fn name(
         .says(format!("{who}: {} asked by this host, it answered none, nor us{waited}", questions(asked)))
         .detail("resolver", joined(&servers))
         .detail("delay_ms", cost.map_or(0, |(took, ..)| took))
-        .proof(id, basis);
+        .proof(id, basis)
+        .owes_step(id);
     for server in servers {
         finding.also(Resolver(server));
     }

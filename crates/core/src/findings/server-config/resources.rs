@@ -6,6 +6,7 @@ use super::super::{At, Basis, Found, Key, Rule, Share, Told};
 use crate::case::{Case, ObsId, Why};
 use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::exim::Exim;
+use crate::questions::host::lookups::{Lookups, ResolverSeen};
 use crate::questions::host::machine::{Disk, DiskWire};
 use crate::questions::host::obstacle::{Obstacle, obstacle};
 use crate::questions::host::postfix::{Postfix, PostfixView};
@@ -156,6 +157,11 @@ fn chroot_stale(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             .witnessed(system.id());
         for id in silence {
             finding.witnessed(id);
+        }
+        // Whoever reads this copy asks the dead, and nobody else.
+        let dead = |server: &ResolverSeen| server.dead() && copy.servers.contains(&server.server);
+        for lookups in at.case.every::<Lookups>().filter(|lookups| lookups.resolvers.iter().any(dead)) {
+            finding.claims(lookups.id(), Share::Whole, Basis::Captured);
         }
         for service in ours_of(at.case) {
             explain_wait(at, finding, service);

@@ -6,6 +6,7 @@ use super::command::{Program, find};
 use super::files::read_text;
 use crate::case::Question;
 use crate::probe::Context;
+use crate::questions::host::exim::acl::dnslists;
 use crate::questions::host::exim::{Exim, EximWire, KEPT, options, written};
 
 /// How long Exim may take to print its settings.
@@ -43,7 +44,10 @@ async fn read(program: &str) -> EximWire {
     }
     if !wire.file.is_empty() {
         match read_text(&wire.file) {
-            Ok(text) => wire.written = written(&text).into_iter().filter(|w| KEPT.contains(&w.name.as_str())).collect(),
+            Ok(text) => {
+                wire.written = written(&text).into_iter().filter(|w| KEPT.contains(&w.name.as_str())).collect();
+                wire.dnslists = dnslists(&text);
+            }
             Err(flaw) => wire.flaws.push(flaw),
         }
     }

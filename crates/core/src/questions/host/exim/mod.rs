@@ -1,8 +1,12 @@
 //! The settings of Exim, as `exim -bP` says them, and where they stand.
 
+pub mod acl;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use acl::DnsLists;
 
 use super::asks::Place;
 use super::postfix::files::{Line, Written};
@@ -17,10 +21,12 @@ pub struct Exim {
 }
 
 /// The main options that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 21] = [
+pub const KEPT: [&str; 23] = [
     "acl_smtp_connect",
+    "acl_smtp_data",
     "acl_smtp_helo",
     "acl_smtp_mail",
+    "acl_smtp_predata",
     "acl_smtp_rcpt",
     "check_log_space",
     "check_spool_inodes",
@@ -50,6 +56,9 @@ pub struct EximWire {
     pub settings: BTreeMap<String, String>,
     /// Where those that are set stand in the file.
     pub written: Vec<Written>,
+    /// The DNS lists that its ACLs name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dnslists: Vec<DnsLists>,
     /// Why something could not be read, in the words of who refused.
     pub flaws: Vec<String>,
 }
