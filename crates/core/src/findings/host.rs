@@ -113,5 +113,8 @@ pub(super) fn asked(case: &Case) -> Vec<(u16, Asks, ObsId)> {
 pub(super) fn configured(case: &Case, zone: &str) -> Option<(List, ObsId)> {
     asked(case)
         .into_iter()
-        .find_map(|(_, asks, id)| asks.lists.into_iter().find(|list| list.zone == zone).map(|list| (list, id)))
+        .flat_map(|(_, asks, id)| asks.lists.into_iter().map(move |list| (list, id)))
+        .filter(|(list, _)| list.zone == zone)
+        // Where it stands twice, the place at which it does harm counts.
+        .min_by_key(|(list, _)| !list.refuses)
 }

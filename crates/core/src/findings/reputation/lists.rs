@@ -198,6 +198,10 @@ fn common(at: &At<'_, Zone>, finding: &mut Finding, seen: &Seen<'_, Dns>, unless
             if let Some(line) = list.place.line {
                 finding.detail("line", line);
             }
+            if !list.refuses && refusals(at.case, &at.on).is_empty() {
+                // Who is listed is noted, marked or welcomed, and not refused.
+                finding.severity(finding.severity.min(Severity::Risk));
+            }
         }
         None if refusals(at.case, &at.on).is_empty() => {
             finding.severity(unless_asked);

@@ -71,6 +71,8 @@ pub struct List {
     pub by_address: bool,
     /// Whether it lists those who are welcome.
     pub welcomes: bool,
+    /// Whether whoever is listed is refused for it, at least in part; otherwise the listing is only noted.
+    pub refuses: bool,
     /// When it is asked.
     pub stage: Stage,
     /// Where it is named.

@@ -8,6 +8,9 @@ use super::EximWire;
 use crate::questions::host::asks::{Asks, List, Place, Stage};
 use crate::questions::host::postfix::files::time_ms;
 
+/// What opens a statement of an ACL.
+const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
+
 /// How often macros within macros are replaced.
 const MAX_DEPTH: usize = 8;
 
@@ -21,6 +24,8 @@ pub struct DnsLists {
     pub acl: String,
     /// The line of the file at which it begins.
     pub line: u32,
+    /// What its statement does where its conditions hold: `deny`, `warn` …
+    pub verb: String,
     /// Its value, macros replaced.
     pub value: String,
 }
@@ -38,7 +43,7 @@ const STAGES: [(&str, Stage); 6] = [
 /// The `dnslists` conditions in a file of settings.
 pub fn dnslists(text: &str) -> Vec<DnsLists> {
     let mut macros: BTreeMap<String, String> = BTreeMap::new();
-    let (mut section, mut acl) = ("main", String::new());
+    let (mut section, mut acl, mut verb) = ("main", String::new(), String::new());
     let mut found = Vec::new();
     for (line, joined) in logical_lines(text) {
         let joined = joined.as_str();
@@ -52,8 +57,13 @@ pub fn dnslists(text: &str) -> Vec<DnsLists> {
         } else if section == "acl" {
             if let Some(name) = joined.strip_suffix(':').filter(|name| is_name(name)) {
                 acl = name.to_owned();
-            } else if let Some(value) = condition(joined) {
-                found.push(DnsLists { acl: acl.clone(), line, value: replaced(value, &macros) });
+                continue;
+            }
+            if let Some(begun) = joined.split_whitespace().next().filter(|word| VERBS.contains(word)) {
+                verb = begun.to_owned();
+            }
+            if let Some(value) = condition(joined) {
+                found.push(DnsLists { acl: acl.clone(), line, verb: verb.clone(), value: replaced(value, &macros) });
             }
         }
     }
@@ -155,7 +165,8 @@ impl EximWire {
                 asks.lists.extend(lists.map(|(zone, by_address)| List {
                     zone,
                     by_address,
-                    welcomes: false,
+                    welcomes: matches!(condition.verb.as_str(), "accept" | "require"),
+                    refuses: matches!(condition.verb.as_str(), "defer" | "deny" | "discard" | "drop"),
                     stage,
                     place: place.clone(),
                     spares_own: false,
@@ -207,14 +218,14 @@ mod tests {
             .asks()
             .lists
             .into_iter()
-            .map(|list| (list.zone, list.by_address, list.stage, list.place.line.unwrap()))
+            .map(|list| (list.zone, list.by_address, list.refuses, list.place.line.unwrap()))
             .collect();
         assert_eq!(
             found,
             [
-                ("zen.example.net".to_owned(), true, Stage::Connect, 8),
-                ("bl.example.org".to_owned(), true, Stage::Connect, 8),
-                ("dbl.example.net".to_owned(), false, Stage::Rcpt, 12),
+                ("zen.example.net".to_owned(), true, true, 8),
+                ("bl.example.org".to_owned(), true, true, 8),
+                ("dbl.example.net".to_owned(), false, false, 12),
             ]
         );
         assert_eq!(exim.ports(), [25, 587, 465]);

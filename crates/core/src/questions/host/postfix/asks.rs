@@ -41,9 +41,11 @@ impl PostfixView {
         for word in words(value("postscreen_dnsbl_sites")) {
             let zone = zone_of(word.text());
             if !zone.is_empty() {
+                let welcomes = word.text().rsplit_once('*').is_some_and(|(_, weight)| weight.starts_with('-'));
                 asks.lists.push(List {
                     place: self.place(service, "postscreen_dnsbl_sites", Some(&zone)),
-                    welcomes: word.text().rsplit_once('*').is_some_and(|(_, weight)| weight.starts_with('-')),
+                    welcomes,
+                    refuses: !welcomes,
                     zone,
                     by_address: true,
                     stage: Stage::Screen,
@@ -177,6 +179,7 @@ impl Walk<'_> {
             zone,
             by_address,
             welcomes,
+            refuses: !welcomes,
             stage: self.stage,
             place,
             spares_own: self.spares_own,
