@@ -67,6 +67,16 @@ trial! {
         report.tells("line", "")
     }
 
+    a_clock_that_began_anew {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("smtp_banner", "$primary_hostname ESMTP ready Sat, 01 Jan 2000 00:05:12 +0000");
+        })?;
+        let report = system.check(&["clinic.example"])?;
+        report.names("at-risk", "clock-wrong")?;
+        report.tells("off_s", "-")
+    }
+
     the_chroot_asks_nobody {
         let copy = "/var/spool/postfix/etc/resolv.conf";
         run(&format!(

@@ -43,13 +43,6 @@ pub(super) const FAULTS: &[Fault] = &[
             mx.banner = "localhost.localdomain ESMTP".to_owned();
         })
     }),
-    fault("clock-wrong", at(&[Name]), |s| {
-        // As after an empty battery. One exchanger alone: where all agree, it is our clock that is wrong.
-        s.mx.iter_mut()
-            .take(1)
-            .for_each(|mx| mx.banner = format!("{} ESMTP; Sat, 01 Jan 2000 00:05:12 +0000", mx.host));
-        Ok(())
-    }),
     fault("banner-leaks-version", at(&[Name]), |s| {
         at_mx(s, |mx| mx.banner = format!("{} ESMTP Exim 4.96.1 ready", mx.host))
     }),
