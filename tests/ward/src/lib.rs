@@ -6,6 +6,7 @@
 //! [`MailSystem`] is what stands on that machine; a trial takes the healthy [`Plan`], breaks one thing, starts it, and says which
 //! diagnosis must come first.
 
+mod bounces;
 mod certificates;
 mod daemon;
 mod debian;
@@ -26,6 +27,7 @@ mod silent_dns;
 mod system;
 mod zones;
 
+pub use bounces::{bounce, logged, refusing_server, returned, send};
 pub use certificates::{Authority, Identity};
 pub use daemon::{Daemon, output_of};
 pub use dovecot::Dovecot;

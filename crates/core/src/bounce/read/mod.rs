@@ -81,6 +81,7 @@ pub fn read(octets: &[u8]) -> Result<Reading, Unreadable> {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     let parts = if begins_with_header(octets) { report::parts(octets) } else { None };
     let mut parts = parts.unwrap_or_else(|| of_plain(octets));
+    complete(&mut parts);
     let mut kind = Kind::DeliveryReport;
     if parts.said.is_empty() {
         kind = Kind::Text;
@@ -96,6 +97,19 @@ pub fn read(octets: &[u8]) -> Result<Reading, Unreadable> {
     let left_out = parts.said.len().saturating_sub(MAX_ANSWERS) as u64;
     parts.said.truncate(MAX_ANSWERS);
     Ok(Reading { kind, said: parts.said, whole: parts.whole, left_out })
+}
+
+/// Takes from the text for people what a report leaves out: Exim's says nothing of why a message failed at the server
+/// itself.
+fn complete(parts: &mut report::Parts) {
+    for said in parts.said.iter_mut().filter(|said| said.reply.is_none() && said.words.is_none()) {
+        let recipient = said.recipients.first().map(String::as_str).unwrap_or_default();
+        if let Some(told) = text::of_recipient(&parts.text, recipient) {
+            said.host = said.host.take().or(told.host);
+            said.phase = said.phase.or(told.phase);
+            (said.reply, said.words) = (told.reply, told.words);
+        }
+    }
 }
 
 /// A text that is no message: it may still hold the fields of a delivery report.
@@ -177,6 +191,16 @@ mod tests {
                 (Kind::DeliveryReport, "anna@example.net")
             );
         }
+    }
+
+    #[test]
+    fn what_the_report_leaves_out_stands_in_the_text() {
+        // As Exim 4.96 writes it.
+        let exim = "From: Mail Delivery System <Mailer-Daemon@mx1.example.org>\nTo: carl@example.org\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=1-eximdsn-2\n\n--1-eximdsn-2\nContent-type: text/plain; charset=us-ascii\n\nThis message was created automatically by mail delivery software.\n\nA message that you sent could not be delivered to one or more of its\nrecipients. This is a permanent error. The following address(es) failed:\n\n  nobody@example.org\n    Unknown user\n\n--1-eximdsn-2\nContent-type: message/delivery-status\n\nReporting-MTA: dns; mx1.example.org\n\nAction: failed\nFinal-Recipient: rfc822;nobody@example.org\nStatus: 5.0.0\n\n--1-eximdsn-2--\n";
+        let reading = read(exim.as_bytes()).unwrap();
+        assert_eq!(reading.kind, Kind::DeliveryReport);
+        assert_eq!(reading.said[0].words.as_deref(), Some("Unknown user"));
+        assert_eq!(crate::bounce::judge::judge(&reading.said[0]).unwrap().code, "recipient-unknown");
     }
 
     #[test]

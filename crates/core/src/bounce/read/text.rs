@@ -52,6 +52,18 @@ pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
     (all, returned)
 }
 
+/// What a text says of one recipient, in a piece that begins with the address.
+pub(super) fn of_recipient(text: &str, recipient: &str) -> Option<Said> {
+    let begins = |piece: &String| {
+        let mut words = piece.split_whitespace();
+        words.next().map(bare) == Some(recipient) && words.next().is_some()
+    };
+    let piece = pieces(split(text).0).into_iter().find(begins)?;
+    let said = quoted(&piece);
+    let words = said.reply.is_none().then(|| kept(&own_words(&piece)));
+    Some(Said { words, ..said })
+}
+
 /// The same answer, quoted twice in a bounce.
 fn is_same(held: &Said, new: &Said) -> bool {
     held.quoted() == new.quoted() && (held.recipients == new.recipients || new.recipients.is_empty())
