@@ -72,6 +72,7 @@ fn no_observation_taken_away_makes_a_fault() {
         &["tlsrpt-missing"],
         &["ip-listed"],
         &["domain-listed"],
+        &["mta-sts-cert-mismatch"],
     ] {
         let case = case_of(faults);
         let before = found(&case);

@@ -282,7 +282,7 @@ fn a_certificate_that_does_not_verify_is_said_and_no_password_goes_there() {
 #[test]
 fn who_cannot_be_talked_to_is_said_in_a_sentence() {
     let running = lab(&[]);
-    let closed = format!("{}:{}", running.lab.plan().mail(), running.lab.plan().closed);
+    let closed = format!("{}:{}", running.lab.plan().mail(), running.lab.plan().https);
     for (target, code, words) in [
         (closed.as_str(), 2, "nothing listens there"),
         ("anna@lab.example", 3, "no server"),

@@ -14,6 +14,7 @@ pub mod pace;
 pub mod scenario;
 pub mod smtp;
 pub mod tls;
+pub mod web;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -35,6 +36,7 @@ use pace::Pace;
 use scenario::{Role, Scenario};
 use smtp::{Behaviour, Door, Service, Site, Store};
 use tls::{Authority, Variant};
+use web::{Policy, Web};
 
 pub use blacklists::BLACKLIST;
 
@@ -74,6 +76,8 @@ pub struct Setup {
     pub mailboxes: [mailbox::Behaviour; 4],
     /// The mailbox that `check` is to look into; the Maildir itself where absent.
     pub mailbox: Option<mailbox::Protocol>,
+    /// The host that serves an MTA-STS policy; nobody does where absent.
+    pub web: Option<Web>,
     /// The certificate authority.
     pub authority: Authority,
     /// What the receiver looks up before it greets, where nothing else was set before.
@@ -118,6 +122,7 @@ impl Setup {
                 mailbox(mailbox::Protocol::Pop3, true),
             ],
             mailbox: None,
+            web: None,
             mx: [Self::exchanger(&authority, 1)?, Self::exchanger(&authority, 2)?],
             submission: Self::sender(&authority, Role::Submission)?,
             smtps: Self::sender(&authority, Role::Smtps)?,
@@ -223,6 +228,19 @@ impl Setup {
         }
     }
 
+    /// Announces MTA-STS, and serves a policy.
+    ///
+    /// # Errors
+    /// Where the certificate cannot be made.
+    pub fn announce(&mut self, policy: Policy) -> Result<(), LabError> {
+        let host = format!("mta-sts.{DOMAIN}");
+        self.zones.add(&format!("_mta-sts.{DOMAIN}"), data::txt("v=STSv1; id=20261124T000000;"));
+        self.zones.add(&host, data::address(self.plan.web()));
+        let tls = self.authority.server(&[&host], Variant::Good)?;
+        self.web = Some(Web { tls, policy });
+        Ok(())
+    }
+
     /// All four servers, to change something at each.
     pub fn servers(&mut self) -> impl Iterator<Item = &mut Behaviour> {
         self.mx.iter_mut().chain([&mut self.submission, &mut self.smtps])
@@ -254,6 +272,9 @@ impl Lab {
         let plan = Plan::find()?;
         let mut setup = Setup::healthy(plan.clone())?;
         setup.ask_blacklists(scenario);
+        if let Some(policy) = &scenario.policy {
+            setup.announce(policy.clone())?;
+        }
         for code in &scenario.faults {
             let fault = faults::find(code).ok_or_else(|| LabError::NoSuchFault(code.clone()))?;
             (fault.apply)(&mut setup)?;
@@ -316,6 +337,9 @@ impl Lab {
         for (behaviour, port) in setup.mailboxes.into_iter().zip(ports) {
             mailbox::serve(site.clone(), behaviour, SocketAddr::new(plan.mail(), port), &mut tasks).await?;
         }
+        if let Some(web) = setup.web {
+            web::serve(web, SocketAddr::new(plan.web(), plan.https), &mut tasks).await?;
+        }
         let mut arguments = setup.arguments;
         arguments.extend(setup.pace.arguments());
         if setup.asks_list {
@@ -345,7 +369,7 @@ impl Lab {
         let plan = &self.plan;
         let ports = format!(
             "smtp={},submission={},smtps={},imap={},imaps={},pop3={},pop3s={},https={},dns={}",
-            plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps, plan.pop3, plan.pop3s, plan.closed, plan.dns
+            plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps, plan.pop3, plan.pop3s, plan.https, plan.dns
         );
         let anna = format!("anna@{DOMAIN}");
         let mut out: Vec<String> = [

@@ -32,8 +32,8 @@ pub struct Plan {
     pub dns: u16,
     /// The port of the console.
     pub console: u16,
-    /// A port at which nothing listens.
-    pub closed: u16,
+    /// The port of HTTPS: but for the host of the MTA-STS policy, nothing listens there.
+    pub https: u16,
 }
 
 impl Plan {
@@ -56,7 +56,7 @@ impl Plan {
                 pop3s: 0,
                 dns: 0,
                 console: 0,
-                closed: 0,
+                https: 0,
             };
             let first = plan.mx(1);
             // The first address tells whether this network is anybody's.
@@ -71,11 +71,11 @@ impl Plan {
             if distinct != Some(10) {
                 continue;
             }
-            if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, console, closed]) = ports.as_deref() {
+            if let Some([smtp, submission, smtps, imap, imaps, pop3, pop3s, dns, console, https]) = ports.as_deref() {
                 (plan.smtp, plan.submission, plan.smtps, plan.imap, plan.imaps) =
                     (*smtp, *submission, *smtps, *imap, *imaps);
                 (plan.pop3, plan.pop3s, plan.dns) = (*pop3, *pop3s, *dns);
-                (plan.console, plan.closed) = (*console, *closed);
+                (plan.console, plan.https) = (*console, *https);
                 return Ok(plan);
             }
         }
@@ -88,7 +88,7 @@ impl Plan {
         (0..TRIES).find_map(|_| {
             let port = FIRST_PORT + u16::try_from(crate::random() % u64::from(PORTS)).ok()?;
             let servers = [self.root(), self.authoritative(1), self.authoritative(2), self.resolver(), self.outside()];
-            let all = [self.mx(1), self.mx(2), self.mail()].into_iter().chain(servers);
+            let all = [self.mx(1), self.mx(2), self.mail(), self.web()].into_iter().chain(servers);
             let free = |ip: &IpAddr| {
                 let on = SocketAddr::new(*ip, port);
                 TcpListener::bind(on).is_ok() && UdpSocket::bind(on).is_ok()
@@ -109,6 +109,11 @@ impl Plan {
     /// The address of submission and mailboxes.
     pub fn mail(&self) -> IpAddr {
         self.address(20)
+    }
+
+    /// The address of the host that serves the MTA-STS policy.
+    pub fn web(&self) -> IpAddr {
+        self.address(30)
     }
 
     /// The resolver inside.

@@ -9,6 +9,13 @@
 //! delay = "2s"                # how long an answer takes
 //! lists = ["127.0.0.1"]       # whom it lists
 //!
+//! [policy]                    # the domain announces MTA-STS, and its host serves this
+//! text = "version: STSv1\nmode: enforce\nmx: *.lab.example\nmax_age: 86400\n"
+//! status = 200
+//! content_type = "text/plain"
+//! location = "https://…"      # with a status of 301, 302 …
+//! manner = "whole"            # whole, endless, drip, cut, silent
+//!
 //! [[rule]]
 //! on = "RCPT"                 # BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT, RSET, VRFY, NOOP, QUIT
 //! matches = "bert@"           # only where the argument holds this text
@@ -26,6 +33,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::blacklists::Blacklist;
+use crate::web::Policy;
 
 /// What of a server's role a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -158,6 +166,9 @@ pub struct Scenario {
     /// The blacklists that the receiver asks; the usual one where there are none.
     #[serde(default, rename = "blacklist")]
     pub blacklists: Option<Vec<Blacklist>>,
+    /// The MTA-STS policy; the domain announces none where absent.
+    #[serde(default)]
+    pub policy: Option<Policy>,
     /// Where the receiver's settings are kept beyond this run.
     #[serde(default)]
     pub settings: Option<PathBuf>,

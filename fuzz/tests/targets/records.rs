@@ -6,7 +6,7 @@ use maildoctor_fuzz::text;
 use maildoctor_wire::records::spf::evaluate::{Evaluated, Identity, evaluate};
 use maildoctor_wire::records::spf::tree::tree;
 use maildoctor_wire::records::spf::{Answer, Ask, AskType, Record, is_spf};
-use maildoctor_wire::records::{Flaw, bimi, dkim, dmarc, tlsrpt};
+use maildoctor_wire::records::{Flaw, bimi, dkim, dmarc, mtasts, tlsrpt};
 
 const WORDS: &[&str] = &[
     "v=spf1",
@@ -39,6 +39,14 @@ const WORDS: &[&str] = &[
     "v=DKIM1",
     "v=TLSRPTv1",
     "v=BIMI1",
+    "v=STSv1",
+    "id=",
+    "version: STSv1",
+    "mode: enforce",
+    "mx: ",
+    "*.",
+    "max_age: 86400",
+    "\r\n",
     ";",
     "p=",
     "none",
@@ -72,6 +80,22 @@ fn records_are_read_and_flaws_stand_within_them() {
             stand_within(&dkim::Key::parse(&text).flaws, &text);
             stand_within(&tlsrpt::TlsRpt::parse(&text).flaws, &text);
             stand_within(&bimi::Bimi::parse(&text).flaws, &text);
+            stand_within(&mtasts::StsRecord::parse(&text).flaws, &text);
+            let lines = text.split('\n').count();
+            let policy = mtasts::StsPolicy::parse(&text);
+            assert!(
+                policy
+                    .flaws
+                    .iter()
+                    .all(|f| f.line.is_none_or(|n| (1..=lines).contains(&n)))
+            );
+            assert!(
+                policy
+                    .mx
+                    .iter()
+                    .all(|mx| mx.contains("*.") || policy.covers(mx).is_some())
+            );
+            assert!(!(mtasts::is_sts(&text) && mtasts::is_nearly_sts(&text)));
             assert!(!(dmarc::is_dmarc(&text) && dmarc::is_nearly_dmarc(&text)));
             assert!(!(tlsrpt::is_tlsrpt(&text) && tlsrpt::is_nearly_tlsrpt(&text)));
             let _ = (

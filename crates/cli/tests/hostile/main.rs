@@ -15,6 +15,7 @@ mod login;
 mod mailbox;
 mod memory;
 mod peer;
+mod policies;
 mod smtp;
 mod steps;
 mod talk;

@@ -1,8 +1,8 @@
 //! A case without the names and addresses of the people it came from, and with the same diagnosis.
 //!
 //! Each name and address becomes another of its kind, the same one everywhere. Public addresses become
-//! addresses of the ranges kept for benchmarks (RFC 2544, RFC 5180), private ones stay private. Certificates
-//! and whole DNS messages are left out, for names stand in them: what rests on them becomes unknown.
+//! addresses of the ranges kept for benchmarks (RFC 2544, RFC 5180), private ones stay private. Certificates,
+//! whole DNS messages and fetched policies are left out, for names stand in them: what rests on them becomes unknown.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -78,7 +78,7 @@ fn replace(value: &mut Value, names: &mut Names) {
             for (key, inner) in map.iter_mut() {
                 match key.as_str() {
                     "chain" => *inner = Value::Array(Vec::new()),
-                    "raw" => *inner = Value::Null,
+                    "raw" | "body" => *inner = Value::Null,
                     "probe" | "schema" | "tool" | "started_at" | "phase" | "result" | "type" => {}
                     _ => replace(inner, names),
                 }

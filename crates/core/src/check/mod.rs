@@ -120,6 +120,7 @@ pub async fn check(
                 "dns.followed/1",
                 "host.queue/1",
                 "host.log/1",
+                "https.mta-sts/1",
             ] {
                 recorder.not_reached(probe, None);
             }

@@ -9,6 +9,7 @@ pub mod mailbox;
 pub mod message;
 pub mod records;
 pub mod session;
+pub mod sts;
 pub mod submission;
 pub mod talk;
 pub mod tls;

@@ -1,5 +1,5 @@
 //! What is asked of the records that a mail domain lives by: SPF with all it leads to, DKIM keys, DMARC up the
-//! tree, who takes its reports, TLS reporting, BIMI.
+//! tree, who takes its reports, MTA-STS with its policy, TLS reporting, BIMI.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,10 +10,12 @@ use maildoctor_wire::received::Hop;
 use maildoctor_wire::records::bimi::is_bimi;
 use maildoctor_wire::records::dkim::is_key;
 use maildoctor_wire::records::dmarc::{self, Dmarc};
+use maildoctor_wire::records::mtasts::is_sts;
 use maildoctor_wire::records::spf::{self, Ask, Identity};
+use maildoctor_wire::records::tlsrpt::is_tlsrpt;
 use tokio::sync::OnceCell;
 
-use super::Context;
+use super::{Context, sts};
 use crate::questions::dns::{Dns, Followed, RecordType, Via};
 use crate::questions::mailbox::{Arrival, Arrived};
 use crate::questions::policies::{Views, holds, record_type, texts};
@@ -112,12 +114,27 @@ pub async fn look(context: &Context, domain: &str) {
         async move { book.ask(Via::Own, &name, RecordType::Txt).await }
     }));
     let named = keys(&book, context.options.dkim_selectors.iter().map(|s| selector(s, domain)).collect());
-    let reports = async {
-        for name in [format!("_smtp._tls.{domain}"), format!("_mta-sts.{domain}")] {
-            book.texts(&name, |text| text.starts_with("v=TLSRPTv1") || text.starts_with("v=STSv1")).await;
-        }
-    };
-    join5(policy(&book, domain), guessed, named, reports, authorised(&book, domain)).await;
+    let reporting = format!("_smtp._tls.{domain}");
+    let transport = join(book.texts(&reporting, is_tlsrpt), transport_policy(&book, domain));
+    join5(policy(&book, domain), guessed, named, transport, authorised(&book, domain)).await;
+}
+
+/// MTA-STS, and the policy itself where there is said to be one.
+async fn transport_policy(book: &Book<'_>, domain: &str) {
+    if book.texts(&format!("_mta-sts.{domain}"), is_sts).await.is_empty() {
+        return;
+    }
+    let host = sts::host_of(domain);
+    let there = |view: &Dns| view.definite().is_some_and(|answer| !answer.addresses().is_empty());
+    let (v4, v6) = join(book.find(&host, RecordType::A, there), book.find(&host, RecordType::Aaaa, there)).await;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for view in v4.iter().chain(&v6) {
+        let new = view.definite().map(|answer| answer.addresses()).unwrap_or_default();
+        addresses.extend(new.into_iter().filter(|ip| !addresses.contains(ip)).collect::<Vec<_>>());
+    }
+    if !addresses.is_empty() {
+        sts::fetch(book.context, domain, &addresses).await;
+    }
 }
 
 /// What the test messages that arrived name: the keys that signed them, and the client that handed them over.

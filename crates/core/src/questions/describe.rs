@@ -2,6 +2,7 @@
 
 use super::dns::walk;
 use super::host::{self, clients, lookups};
+use super::sts;
 use super::{bounce, dns, line_ends, mailbox, place, smtp, tcp, tls};
 use crate::case::{Observation, Question};
 
@@ -65,6 +66,7 @@ pub fn describe(observation: &Observation) -> String {
         bounce::Returned::PROBE => read::<bounce::Returned>(observation)
             .map(|whole| format!("the returned message has {} hops", whole.hops.len())),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
+        sts::Fetch::PROBE => read::<sts::Fetch>(observation).map(|w| of_policy(observation, &w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
             .map(|w| format!("login as {} at {}: {}", w.user, place(observation), w.result)),
         mailbox::Arrival::PROBE => read::<mailbox::Arrival>(observation).map(|w| match w.arrived {
@@ -169,6 +171,18 @@ fn of_line_ends(observation: &Observation, wire: &line_ends::LineEndsWire) -> St
         }
     };
     format!("message with bare line feeds at {}: {}, {more}", place(observation), wire.content.in_words())
+}
+
+fn of_policy(observation: &Observation, wire: &sts::FetchWire) -> String {
+    let what = match &wire.fetched {
+        sts::Fetched::Unreachable => "no connection".to_owned(),
+        sts::Fetched::Unsafe => "TLS that cannot be relied on, so nothing was asked".to_owned(),
+        sts::Fetched::Failed { error } => error.clone(),
+        sts::Fetched::Answered { status, body, .. } => {
+            format!("{status} with {} octets", body.as_ref().map_or(0, String::len))
+        }
+    };
+    format!("MTA-STS policy of {} from {} after {} ms: {what}", place(observation), wire.host, observation.took_ms)
 }
 
 fn of_tls(observation: &Observation, wire: tls::TlsWire) -> String {

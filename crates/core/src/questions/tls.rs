@@ -193,11 +193,36 @@ impl TlsView {
 
     /// Whether a client that verifies would go on: trusted, in its dates at `now`, and for the name.
     pub fn verified(&self, now: Timestamp) -> bool {
-        let named = |leaf: &Certificate| self.wire.server_name.as_deref().is_some_and(|n| leaf.is_for(n));
-        let dated = |c: &Certificate| c.not_before <= now && now <= c.not_after;
-        self.done().is_some()
-            && self.wire.trust == Some(Trust::Anchored)
-            && self.leaf().is_some_and(|leaf| named(leaf) && dated(leaf))
+        self.distrust(now).is_none()
+    }
+
+    /// Why a client that verifies would not go on at `now`, in words; `None` where it would.
+    pub fn distrust(&self, now: Timestamp) -> Option<String> {
+        match &self.wire.shaken {
+            Shaken::Done { .. } => {}
+            Shaken::Failed { error, .. } => return Some(format!("the TLS handshake fails: {error}")),
+            Shaken::Stalled { waited_ms } => return Some(format!("the TLS handshake stalls for {waited_ms} ms")),
+            Shaken::PlainText { said } => return Some(format!("it speaks no TLS: \"{said}\"")),
+        }
+        let Some(leaf) = self.leaf() else { return Some("it shows no certificate that can be read".to_owned()) };
+        let untrusted = match &self.wire.trust {
+            Some(Trust::Anchored) => None,
+            Some(Trust::SelfSigned) => Some("is its own issuer".to_owned()),
+            Some(Trust::IssuerMissing { issuer }) => Some(format!("is sent without that of its issuer, {issuer}")),
+            Some(Trust::UnknownRoot { root }) => Some(format!("leads to {root}, a root that is not trusted")),
+            Some(Trust::Unusable { error }) => Some(format!("cannot be verified: {error}")),
+            None => Some("cannot be verified".to_owned()),
+        };
+        let day = |when: Timestamp| when.strftime("%-d %B %Y").to_string();
+        let wrong = untrusted
+            .or_else(|| (leaf.not_after < now).then(|| format!("is valid until {} only", day(leaf.not_after))))
+            .or_else(|| (now < leaf.not_before).then(|| format!("is not valid before {}", day(leaf.not_before))))
+            .or_else(|| match self.wire.server_name.as_deref() {
+                Some(name) if leaf.is_for(name) => None,
+                Some(name) => Some(format!("is for {}, and not for {name}", leaf.names.join(", "))),
+                None => Some("was asked for without a name".to_owned()),
+            })?;
+        Some(format!("its certificate {wrong}"))
     }
 }
 

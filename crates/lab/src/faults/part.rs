@@ -26,6 +26,8 @@ pub enum Part {
     Dmarc,
     /// The record of TLS reporting.
     TlsReports,
+    /// MTA-STS: its record and its policy.
+    TransportPolicy,
     /// The BIMI record.
     Bimi,
     /// The addresses of the exchangers.
@@ -112,7 +114,7 @@ impl Part {
             Typed => &[Resolver],
             Answers => &[Typed],
             Zone => &[Answers],
-            Mx | Spf | Dkim | Dmarc | TlsReports | Bimi | DomainList | SubmissionDoor => &[Zone],
+            Mx | Spf | Dkim | Dmarc | TlsReports | TransportPolicy | Bimi | DomainList | SubmissionDoor => &[Zone],
             MxAddress => &[Mx],
             MxReverse | Door => &[MxAddress],
             // A name or a list that does not answer is seen by the wait for a banner.

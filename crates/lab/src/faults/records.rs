@@ -4,8 +4,10 @@ use hickory_proto::rr::RecordType;
 
 use super::part::Part::*;
 use super::part::at;
-use super::{Fault, fault};
+use super::{Fault, certificate, fault, symptom};
 use crate::dns::{View, data};
+use crate::tls::Variant;
+use crate::web::Policy;
 use crate::{DOMAIN, Setup};
 
 /// A 1024-bit RSA key, whose private half nobody kept.
@@ -71,20 +73,36 @@ pub(super) const FAULTS: &[Fault] = &[
         instead(s, &format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=reject; rua=mailto:dmarc@visitor.example");
         Ok(())
     }),
-    fault("tlsrpt-missing", at(&[TlsReports]), |s| {
+    fault("tlsrpt-missing", at(&[TlsReports, TransportPolicy]), |s| {
         without(s, &format!("_smtp._tls.{DOMAIN}"));
-        s.zones.add(&format!("_mta-sts.{DOMAIN}"), data::txt("v=STSv1; id=20261124T000000;"));
-        Ok(())
+        s.announce(policy("none"))
     }),
     fault("tlsrpt-syntax", at(&[TlsReports]), |s| {
         instead(s, &format!("_smtp._tls.{DOMAIN}"), "v=TLSRPTv1; rua=tls-reports@lab.example");
         Ok(())
+    }),
+    fault("mta-sts-syntax", at(&[TransportPolicy]), |s| s.announce(policy("enforced"))),
+    fault("mta-sts-policy-unreachable", at(&[TransportPolicy]), |s| {
+        let location = Some("https://www.lab.example/.well-known/mta-sts.txt".to_owned());
+        s.announce(Policy { status: 301, location, ..policy("enforce") })
+    }),
+    fault("mta-sts-mx-mismatch", at(&[TransportPolicy, Mx]), |s| {
+        s.announce(Policy::plain("version: STSv1\nmode: enforce\nmx: mail.lab.example\nmax_age: 86400\n"))
+    }),
+    symptom("mta-sts-cert-mismatch", "cert-name-mismatch", at(&[TransportPolicy, Certificate]), |s| {
+        s.announce(policy("enforce"))?;
+        certificate(s, Variant::OtherName)
     }),
     fault("bimi-broken", at(&[Bimi]), |s| {
         s.zones.add(&format!("default._bimi.{DOMAIN}"), data::txt("v=BIMI1; l=http://www.lab.example/logo.svg"));
         Ok(())
     }),
 ];
+
+/// A policy that both exchangers fit, in a mode.
+fn policy(mode: &str) -> Policy {
+    Policy::plain(&format!("version: STSv1\nmode: {mode}\nmx: mx1.{DOMAIN}\nmx: *.{DOMAIN}\nmax_age: 86400\n"))
+}
 
 /// Takes the TXT records of a name away.
 fn without(setup: &mut Setup, name: &str) {

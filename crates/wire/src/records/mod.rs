@@ -1,4 +1,4 @@
-//! The TXT records that a mail domain lives by: SPF, DKIM keys, DMARC, TLS reporting, BIMI.
+//! The TXT records that a mail domain lives by: SPF, DKIM keys, DMARC, MTA-STS, TLS reporting, BIMI.
 //!
 //! Readers are pure: text in, meaning out, with every flaw and where in the text it stands. What needs
 //! further questions to the DNS (SPF) names them and is run again once they are answered.
@@ -6,6 +6,7 @@
 pub mod bimi;
 pub mod dkim;
 pub mod dmarc;
+pub mod mtasts;
 pub mod spf;
 pub mod tags;
 pub mod tlsrpt;

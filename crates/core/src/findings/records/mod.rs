@@ -1,4 +1,4 @@
-//! The records that a mail domain lives by: SPF, DKIM keys, DMARC, TLS reporting, BIMI.
+//! The records that a mail domain lives by: SPF, DKIM keys, DMARC, MTA-STS, TLS reporting, BIMI.
 //!
 //! A record is taken from whichever resolver shows it. That one is missing is said only where the resolver
 //! here and one out there both say so.
@@ -9,6 +9,7 @@ mod others;
 pub(crate) mod overview;
 mod sender;
 mod spf;
+mod sts;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ use crate::subject::{Domain, Kind};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [spf::RULES, sender::RULES, dkim::RULES, dmarc::RULES, others::RULES].concat()
+    [spf::RULES, sender::RULES, dkim::RULES, dmarc::RULES, others::RULES, sts::RULES].concat()
 }
 
 /// What stands at a name.

@@ -1,10 +1,11 @@
 //! The records of the domain as a person wants to see them: each in a line or two, and SPF as a tree.
 
 use maildoctor_wire::records::dkim::{Algorithm, Key, is_key};
+use maildoctor_wire::records::mtasts::Mode;
 use maildoctor_wire::records::spf::{MAX_LOOKUPS, Node, Tree};
 
 use super::super::At;
-use super::{dkim, dmarc, others, spf};
+use super::{dkim, dmarc, others, spf, sts};
 use crate::case::Case;
 use crate::subject::Domain;
 
@@ -32,6 +33,7 @@ pub(crate) fn of(case: &Case) -> Vec<Line> {
     out.extend(of_spf(&at));
     out.extend(of_dkim(&at));
     out.extend(of_dmarc(&at));
+    out.extend(of_sts(&at));
     let others = [("TLS-RPT", others::reporting(&at)), ("BIMI", others::indicator(&at))];
     for (kind, there) in others {
         for text in there.map(|there| there.list).unwrap_or_default() {
@@ -118,4 +120,24 @@ fn of_dmarc(at: &At<'_, Domain>) -> Vec<Line> {
         Ok(None) => vec![line(format!("_dmarc.{}", at.on), "no record".to_owned(), Vec::new())],
         Err(_) => Vec::new(),
     }
+}
+
+fn of_sts(at: &At<'_, Domain>) -> Vec<Line> {
+    let list = sts::record(at).map(|there| there.list).unwrap_or_default();
+    let policy = sts::fetched(at, &at.on).ok().map(|seen| match seen.policy(at.case.now()) {
+        Some(policy) => format!(
+            "policy: {}, kept for {} h, mx {}",
+            policy.mode.map_or("no mode", Mode::name),
+            policy.max_age.unwrap_or_default() / 3600,
+            if policy.mx.is_empty() { "nobody".to_owned() } else { policy.mx.join(" ") }
+        ),
+        None => "no policy that senders can use".to_owned(),
+    });
+    let line = |text| Line {
+        kind: "MTA-STS",
+        name: format!("_mta-sts.{}", at.on),
+        text,
+        notes: policy.clone().into_iter().collect(),
+    };
+    list.into_iter().map(line).collect()
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::SignedDuration;
 
 use super::super::ways::called;
-use super::super::{At, Finding, Found, Rule, State, Told};
+use super::super::{At, Basis, Finding, Found, Rule, Share, State, Told};
 use crate::case::{Seen, Why};
 use crate::questions::tcp::Role;
 use crate::questions::tls::{Certificate, Handshake, TlsView, Trust};
@@ -54,6 +54,7 @@ fn about<'f>(
         .detail("not_after", leaf.not_after.to_string())
         .known("host", seen.wire.server_name.as_deref())
         .witnessed(seen.id())
+        .claims(seen.id(), Share::Whole, Basis::Witnessed)
 }
 
 fn expired(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -61,7 +61,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .says(format!("{} offers STARTTLS and then refuses it: {answer}", called(at.case, &at.on, &at.from)))
         .detail("address", at.on.0.ip().to_string())
         .detail("reply", answer.trim_matches('"'))
-        .witnessed(starttls.id());
+        .witnessed(starttls.id())
+        .claims(starttls.id(), Share::Whole, Basis::Witnessed);
     found.state()
 }
 
@@ -92,7 +93,8 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("address", at.on.0.ip().to_string())
         .detail("port", at.on.0.port())
         .detail("error", error.as_str())
-        .witnessed(seen.id());
+        .witnessed(seen.id())
+        .claims(seen.id(), Share::Whole, Basis::Witnessed);
     found.state()
 }
 
@@ -111,7 +113,8 @@ fn stalled(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("port", at.on.0.port())
             .detail("waited_ms", waited_ms)
             .witnessed(seen.id())
-            .owes_step(seen.id());
+            .owes_step(seen.id())
+            .claims(seen.id(), Share::Whole, Basis::Witnessed);
     }
     found.state()
 }
