@@ -13,13 +13,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use maildoctor_core::case::{Case, Recorder, TargetRecord, Terms, VantageRecord};
+use maildoctor_core::case::{Case, ObsId, Question, Recorder, TargetRecord, Terms, VantageRecord};
 use maildoctor_core::diagnosis::{Confidence, Diagnosis, Judged, diagnose};
 use maildoctor_core::findings::State;
 use maildoctor_core::questions::dns::{DnsResult, DnsWire, ReverseNames, Via};
+use maildoctor_core::questions::host::accepting::{Accepting, AcceptingWire, Lying};
 use maildoctor_core::questions::host::lookups::{
-    IdentSeen, Lookup, Lookups, LookupsWire, Quality, ResolverSeen, Sending,
+    IdentSeen, Lookup, Lookups, LookupsWire, ProgramAsked, Quality, ResolverSeen, Sending,
 };
+use maildoctor_core::questions::host::postfix::files::Service as Service25;
+use maildoctor_core::questions::host::postfix::{Postfix, PostfixWire};
 use maildoctor_core::questions::smtp::{BannerWire, FIRST};
 use maildoctor_core::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use maildoctor_core::subject::{Addr, Service, VantageId};
@@ -59,7 +62,45 @@ fn lookup(name: &str, sent: &[(u8, u64, Option<u64>)]) -> Lookup {
 
 fn captured(resolvers: Vec<ResolverSeen>, lookups: Vec<Lookup>) -> LookupsWire {
     let quality = Quality { packets: 100, dropped: 0, whole: true, blind: Vec::new() };
-    LookupsWire { quality, own: vec![us()], resolvers, lookups, idents: Vec::new() }
+    LookupsWire { quality, own: vec![us()], resolvers, lookups, idents: Vec::new(), programs: Vec::new() }
+}
+
+/// The settings of the server, as `postconf` says them: one service on port 25, two processes at most.
+fn settings(values: &[(&str, &str)]) -> PostfixWire {
+    let all = [("config_directory", "/etc/postfix"), ("smtpd_delay_reject", "no")];
+    let of_smtp = Service25 {
+        name: "smtp".to_owned(),
+        kind: "inet".to_owned(),
+        chroot: false,
+        limit: Some(2),
+        command: "smtpd".to_owned(),
+        overrides: Vec::new(),
+        line: Some(9),
+    };
+    let set = all.iter().chain(values).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    PostfixWire { settings: set.collect(), services: vec![of_smtp], ..PostfixWire::default() }
+}
+
+/// The same case with more that was read or seen on the host.
+fn with<Q: Question>(case: &Case, question: &Q, on: &Q::On, wire: &Q::Wire) -> Case {
+    let recorder = Recorder::default();
+    recorder.record(question, on, &VantageId::local(), (Duration::ZERO, Duration::from_millis(WAIT_MS)), wire);
+    let mut more = recorder.take().0;
+    let mut all = case.observations.clone();
+    let next = all.iter().map(|o| o.id.0).max().unwrap_or(0) + 1;
+    more.iter_mut().for_each(|o| o.id = ObsId(next));
+    all.extend(more);
+    let mut case = case.clone();
+    case.set_observations(all);
+    case
+}
+
+fn with_settings(case: &Case, values: &[(&str, &str)]) -> Case {
+    with(case, &Postfix { folder: "/etc/postfix".to_owned() }, &VantageId::local(), &settings(values))
+}
+
+fn service() -> Service {
+    Service("192.0.2.7:25".parse().unwrap())
 }
 
 /// The case of a banner that was waited for; `own_name_ms` is how long our own resolver took for our name.
@@ -195,6 +236,54 @@ fn an_ident_question_takes_until_the_next_lookup() {
     let refused = diagnose(&case(&wire, Some(3)));
     assert_eq!(roots(&refused).first().map(|(code, _)| *code), Some("banner-slow"));
     assert!(refused.checks.iter().any(|c| c.code == "ident-lookup-timeout" && c.state == Ok(State::Clear)));
+}
+
+#[test]
+fn a_connection_that_no_process_took_shows_a_full_table_where_the_limit_is_reached() {
+    let quiet = captured(vec![seen(53, 1, 9, true)], Vec::new());
+    let lying = |served| AcceptingWire {
+        lying: vec![Lying {
+            client: SocketAddr::new(us(), 40_000),
+            from_ms: 100,
+            taken_ms: Some(9900),
+            served,
+            waiting: 1,
+        }],
+    };
+    let judge = |served, known: bool| {
+        let case = with(&case(&quiet, Some(3)), &Accepting, &service(), &lying(served));
+        diagnose(&if known { with_settings(&case, &[]) } else { case })
+    };
+    assert_eq!(roots(&judge(2, true)), [("process-limit-reached", Confidence::Proven)]);
+    assert_eq!(roots(&judge(2, false)), [("process-limit-reached", Confidence::Likely)]);
+    // With room for more processes, something else keeps the server from taking it.
+    assert_eq!(roots(&judge(1, true)).first().map(|(code, _)| *code), Some("banner-slow"));
+}
+
+#[test]
+fn a_program_is_proven_over_tcp_and_only_possible_over_a_unix_socket() {
+    let mut wire = captured(vec![seen(53, 1, 9, true)], Vec::new());
+    let unix = with_settings(&case(&wire, Some(3)), &[("smtpd_milters", "unix:/run/milter.sock")]);
+    assert_eq!(roots(&diagnose(&unix)), [("milter-slow", Confidence::Possible)]);
+    wire.programs =
+        vec![ProgramAsked { server: "127.0.0.1:11332".parse().unwrap(), at_ms: 20, answered_ms: Some(9990) }];
+    let both = "unix:/run/milter.sock, inet:127.0.0.1:11332";
+    let tcp = diagnose(&with_settings(&case(&wire, Some(3)), &[("smtpd_milters", both)]));
+    assert_eq!(roots(&tcp), [("milter-slow", Confidence::Proven)]);
+    assert!(found(&tcp, "milter-slow").finding.says.contains("inet:127.0.0.1:11332"));
+}
+
+#[test]
+fn a_wait_in_which_nothing_was_asked_is_no_pause_unless_a_setting_makes_one() {
+    let quiet = captured(vec![seen(53, 1, 9, true)], Vec::new());
+    let plain = diagnose(&with_settings(&case(&quiet, Some(3)), &[]));
+    assert_eq!(roots(&plain).first().map(|(code, _)| *code), Some("banner-slow"));
+    let set = diagnose(&with_settings(&case(&quiet, Some(3)), &[("smtpd_client_restrictions", "sleep 10")]));
+    assert_eq!(roots(&set), [("banner-greet-delay", Confidence::Proven)]);
+    // A lookup in all that time leaves no room for it.
+    let busy = captured(vec![seen(53, 1, 9, true)], vec![lookup(LISTED, &[(53, 0, Some(9990))])]);
+    let busy = diagnose(&with_settings(&case(&busy, Some(3)), &[("smtpd_client_restrictions", "sleep 10")]));
+    assert_eq!(roots(&busy), [("dnsbl-slow", Confidence::Proven)]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn packets_of_any_kind_are_read() {
             let watched = Watched {
                 smtp: vec![25],
                 dns: vec![53],
+                programs: vec![10_023],
             };
             let mut packets: Vec<Vec<u8>> = vec![input.to_vec()];
             // The rest of each header, and what it carries, is the fuzzer's.
@@ -34,7 +35,11 @@ fn packets_of_any_kind_are_read() {
                 let (kind, body) = part
                     .split_first()
                     .map_or((0, part), |(kind, body)| (*kind, body));
-                let port = if kind & 1 == 0 { 53 } else { 25 };
+                let port = match kind & 9 {
+                    0 => 53,
+                    1 => 25,
+                    _ => 10_023,
+                };
                 let protocol = if kind & 2 == 0 { 6 } else { 17 };
                 packets.push(packet(protocol, kind & 4 == 0, port, body));
             }

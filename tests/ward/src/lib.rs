@@ -24,6 +24,7 @@ mod postfix;
 mod program;
 mod report;
 mod silent_dns;
+mod slow_programs;
 mod system;
 mod zones;
 
@@ -42,6 +43,7 @@ pub use policy_service::greylisting_policy;
 pub use postfix::Postfix;
 pub use report::Report;
 pub use silent_dns::{DnsManner, dns_responder};
+pub use slow_programs::{slow_milter, slow_policy};
 pub use system::{MailSystem, Mta, Plan};
 pub use zones::{Zone, Zones};
 

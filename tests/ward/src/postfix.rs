@@ -159,6 +159,16 @@ impl Postfix {
         self
     }
 
+    /// Serves at most two clients of port 25 at once.
+    pub fn two_clients_at_once(&mut self) -> &mut Self {
+        for service in &mut self.services {
+            if service.line.starts_with("smtp inet ") {
+                service.line = "smtp inet n - n - 2 smtpd";
+            }
+        }
+        self
+    }
+
     /// Puts postscreen in front of port 25.
     pub fn behind_postscreen(&mut self) -> &mut Self {
         self.close("smtp");

@@ -1,11 +1,11 @@
 //! Servers that wait, seen from their own host: the very lookup is named, and proven.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, net::TcpStream, process::Command, thread, time::Duration};
 
 use maildoctor_ward::{
     CLIENT_ADDRESS, DnsManner, MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan,
     Report, SERVER_RESOLVER, THIRD_PARTY, WardError, dns_responder, drop_packets_to, output_of,
-    trial,
+    slow_milter, slow_policy, trial,
 };
 
 /// Twelve lists, of which those named are served by somebody else, as the trial has it; the rest answer at once.
@@ -214,5 +214,69 @@ trial! {
         proven_root(&report, "ident-lookup-timeout")?;
         proven_root(&report, "server-resolver-dead")?;
         report.judges("degraded")
+    }
+    a_pause_a_milter_and_a_policy_service_have_their_shares {
+        slow_milter("127.0.0.1:11332", Duration::from_secs(3))?;
+        slow_policy("127.0.0.1:10023", Duration::from_secs(4))?;
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix
+                .set("smtpd_delay_reject", "no")
+                .set("smtpd_client_restrictions", "sleep 3")
+                .set("smtpd_milters", "inet:127.0.0.1:11332")
+                .set("smtpd_recipient_restrictions", "check_policy_service inet:127.0.0.1:10023");
+        })?;
+        let report = system.check(&["anna@clinic.example", "--on-host"])?;
+        for code in ["banner-greet-delay", "milter-slow", "policy-service-slow"] {
+            proven_root(&report, code)?;
+        }
+        report.has_check("process-limit-reached", "clear")?;
+        report.judges("degraded")
+    }
+
+    postscreen_pauses_and_waits_for_no_list {
+        dns_responder(THIRD_PARTY, DnsManner::Silent)?;
+        let system = Plan::healthy_but(|plan| {
+            lists(plan, 2, &[2]);
+            plan.postfix
+                .behind_postscreen()
+                .set("smtpd_client_restrictions", "")
+                .set("postscreen_dnsbl_sites", "bl1.example bl2.example");
+        })?;
+        let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;
+        proven_root(&report, "banner-greet-delay")?;
+        report.has_check("dnsbl-slow", "clear")?;
+        report.judges("healthy")
+    }
+
+    two_processes_that_others_keep_busy {
+        let system = Plan::healthy_but(|plan| { plan.postfix.two_clients_at_once(); })?;
+        let busy: Vec<TcpStream> = (0..2)
+            .map(|_| TcpStream::connect((MX_ADDRESS, 25)).map_err(WardError::io(MX_ADDRESS)))
+            .collect::<Result<_, _>>()?;
+        thread::spawn(move || {
+            thread::sleep(Duration::from_secs(9));
+            drop(busy);
+        });
+        let report = system.check(&["mx1.clinic.example:25", "--on-host", "--only", "connect,banner,server-config"])?;
+        report.names("degraded", "process-limit-reached")?;
+        proven_root(&report, "process-limit-reached")
+    }
+
+    an_address_that_is_exempt_is_never_called_healthy {
+        let system = Plan::healthy_but(|plan| {
+            lists(plan, 2, &[]);
+            plan.postfix
+                .set("mynetworks", "127.0.0.0/8 198.18.25.99")
+                .set("smtpd_client_restrictions", "permit_mynetworks reject_rbl_client bl1.example reject_rbl_client bl2.example");
+        })?;
+        let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;
+        report.has_check("dnsbl-timeout", "unknown")?;
+        report.judges("inconclusive")?;
+        let next = report.json()["next_tests"].to_string();
+        if next.contains("--listen 60s") && next.contains("mynetworks in /etc/postfix/main.cf, line") {
+            Ok(())
+        } else {
+            Err(WardError::Wrong(format!("the next test watches real clients, and names the setting: {next}")))
+        }
     }
 }

@@ -16,10 +16,12 @@ use crate::options::Options;
 use crate::probe::Context;
 use crate::probe::host::capture::places::listening_on;
 use crate::probe::host::capture::resolving::{Resolving, of_listeners};
-use crate::probe::host::capture::{Capture, Caught, Connection, Tally, Watched};
+use crate::probe::host::capture::{Asked, Capture, Caught, Connection, Tally, Watched};
 use crate::questions::dns::{DnsResult, RecordType};
 use crate::questions::host::clients::{Client, Clients, ClientsWire};
-use crate::questions::host::lookups::{IdentSeen, Lookup, Lookups, LookupsWire, Quality, ResolverSeen, Sending};
+use crate::questions::host::lookups::{
+    IdentSeen, Lookup, Lookups, LookupsWire, ProgramAsked, Quality, ResolverSeen, Sending,
+};
 use crate::questions::smtp::{Ehlo, Mail, Rcpt};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
@@ -51,15 +53,20 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Begins to watch the ports of the run.
+    /// Begins to watch the SMTP ports of the run, and those of programs that the server asks.
     ///
     /// # Errors
     /// What keeps the packets from being read.
-    pub(super) async fn begin(options: &Options, target: &Target, contexts: &[Arc<Context>]) -> io::Result<Self> {
+    pub(super) async fn begin(
+        options: &Options,
+        smtp: &[u16],
+        programs: Vec<u16>,
+        contexts: &[Arc<Context>],
+    ) -> io::Result<Self> {
         let start = contexts.first().map_or_else(std::time::Instant::now, |c| c.recorder.start());
-        let smtp = smtp_ports(options, target);
+        let smtp = smtp.to_vec();
         let dns: BTreeSet<u16> = [53, options.ports.named("dns").unwrap_or(53)].into_iter().collect();
-        let watched = Watched { smtp: smtp.clone(), dns: dns.into_iter().collect() };
+        let watched = Watched { smtp: smtp.clone(), dns: dns.into_iter().collect(), programs };
         // Files of /proc and a socket: quick, and yet not the reactor's work.
         let begun = tokio::task::spawn_blocking(move || -> io::Result<(Capture, Resolving, bool)> {
             let places = listening_on(&smtp);
@@ -108,7 +115,7 @@ impl Watching {
 }
 
 /// The ports on which a server greets, in the clear or under TLS.
-fn smtp_ports(options: &Options, target: &Target) -> Vec<u16> {
+pub(super) fn smtp_ports(options: &Options, target: &Target) -> Vec<u16> {
     let given = match target {
         Target::Host { port, .. } | Target::Ip { port, .. } => *port,
         _ => None,
@@ -134,6 +141,7 @@ struct Seen {
     lookups: Vec<Lookup>,
     connections: Vec<Connection>,
     idents: Vec<IdentSeen>,
+    programs: Vec<Asked>,
     own: Footprints,
     now_ms: u64,
 }
@@ -148,8 +156,8 @@ impl Seen {
     ) -> Self {
         let quality =
             Quality { packets: caught.packets, dropped: caught.dropped, whole: caught.whole, blind: resolving.blind };
-        let (lookups, tallies, connections, idents) = caught.sorted(own, &resolving.resolvers);
-        let lookups = lookups.into_iter().map(|lookup| {
+        let sorted = caught.sorted(own, &resolving.resolvers);
+        let lookups = sorted.lookups.into_iter().map(|lookup| {
             let sent = lookup.tries.iter().map(|sent| Sending {
                 server: sent.server,
                 tcp: sent.tcp,
@@ -159,7 +167,7 @@ impl Seen {
             });
             Lookup::new(lookup.name, lookup.rtype, sent.collect(), resolving.timeout_ms)
         });
-        let idents = idents.into_iter().map(|ident| IdentSeen {
+        let idents = sorted.idents.into_iter().map(|ident| IdentSeen {
             client: ident.client.ip(),
             at_ms: millis(ident.at),
             answered_ms: ident.answered.map(millis),
@@ -167,10 +175,11 @@ impl Seen {
         });
         Self {
             quality,
-            resolvers: resolvers(&resolving.resolvers, &tallies, controls),
+            resolvers: resolvers(&resolving.resolvers, &sorted.resolvers, controls),
             lookups: lookups.collect(),
-            connections,
+            connections: sorted.connections,
             idents: idents.collect(),
+            programs: sorted.programs,
             own: own.clone(),
             now_ms: millis(recorder.now()),
         }
@@ -178,16 +187,10 @@ impl Seen {
 
     /// Writes both questions down for every service that was tried and stands on this host.
     fn record(&self, recorder: &Recorder) {
-        let tried: BTreeMap<Service, Role> = recorder
-            .so_far::<Connect>()
-            .into_iter()
-            .filter(|(_, wire)| wire.role.speaks_smtp())
-            .filter_map(|(observation, wire)| Some((*Service::of(&observation.subject)?, wire.role)))
-            .collect();
         let names = envelope_names(recorder);
         let from = VantageId::local();
         let took = (Duration::ZERO, recorder.now());
-        for (service, role) in tried {
+        for (service, role) in tried(recorder) {
             let connections: Vec<&Connection> =
                 self.connections.iter().filter(|c| c.server == service.0 && c.here).collect();
             if connections.is_empty() {
@@ -219,6 +222,17 @@ impl Seen {
             resolvers: self.resolvers.clone(),
             lookups: self.lookups.iter().filter(concerns).take(MAX_LOOKUPS).cloned().collect(),
             idents: self.idents.iter().filter(|ident| own.contains(&ident.client)).cloned().collect(),
+            programs: self
+                .programs
+                .iter()
+                .filter(|asked| asked.about.is_some_and(|client| own.contains(&client)))
+                .take(MAX_LOOKUPS)
+                .map(|asked| ProgramAsked {
+                    server: asked.server,
+                    at_ms: millis(asked.at),
+                    answered_ms: asked.answered.map(millis),
+                })
+                .collect(),
         }
     }
 
@@ -263,6 +277,12 @@ impl Seen {
             lists,
         }
     }
+}
+
+/// The SMTP services that were tried.
+pub(super) fn tried(recorder: &Recorder) -> BTreeMap<Service, Role> {
+    let connects = recorder.so_far::<Connect>().into_iter().filter(|(_, wire)| wire.role.speaks_smtp());
+    connects.filter_map(|(observation, wire)| Some((*Service::of(&observation.subject)?, wire.role))).collect()
 }
 
 /// The resolvers that were asked or should have been: the server's own in their order, then others.

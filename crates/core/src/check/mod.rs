@@ -95,7 +95,7 @@ pub async fn check(
         visited.notify_one();
         outcomes
     };
-    let work = async { join(looks, on_host::look(contexts.first(), target, &visited)).await.0 };
+    let work = async { join(looks, on_host::look(host.as_ref(), contexts.first(), target, &visited)).await.0 };
     let named = match tokio::time::timeout_at(deadline, work).await {
         Ok(outcomes) => outcomes.into_iter().flatten().next().unwrap_or_default(),
         Err(_) => {

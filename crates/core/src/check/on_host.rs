@@ -10,13 +10,15 @@ use futures::future::{join, join_all};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use super::captured::Watching;
+use super::captured::{Watching, smtp_ports, tried};
 use crate::case::{Question, Recorder};
 use crate::options::Options;
+use crate::probe::host::accepting::Accepts;
 use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::about::About;
-use crate::questions::host::asks::List;
+use crate::questions::host::accepting::{Accepting, AcceptingWire};
+use crate::questions::host::asks::{List, Socket};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
@@ -29,6 +31,7 @@ use crate::questions::host::sockets::Listeners;
 use crate::questions::smtp::Message;
 use crate::subject::{Domain, VantageId};
 use crate::target::Target;
+use crate::vantage::Footprints;
 
 /// The most lists of the server's settings that are asked for their test entries.
 const MAX_LISTS: usize = 40;
@@ -38,14 +41,13 @@ const BEFORE_THE_END: Duration = Duration::from_secs(5);
 
 /// Reads this machine, where it is the server under test; the queue and the log once `visited` says that the look from
 /// outside is over, for they tell what became of it.
-pub(super) async fn look(context: Option<&Arc<Context>>, target: &Target, visited: &Notify) {
-    let Some(context) = context.filter(|context| context.options.on_host) else {
+pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, target: &Target, visited: &Notify) {
+    let (Some(OnHost { instances, .. }), Some(context)) = (host, context) else {
         return;
     };
     host::sockets::read(context).await;
     host::machine::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
-    let instances = host::postfix::instances(context, context.options.mta_config.as_deref()).await;
     let exim = host::exim::settings(context).await;
     disks(context, &instances, exim.as_ref().map(|(_, settings)| settings)).await;
     let lists = join_all(instances.iter().map(|instance| one_postfix(context, target, instance, system.as_ref())));
@@ -54,7 +56,7 @@ pub(super) async fn look(context: Option<&Arc<Context>>, target: &Target, visite
         // Where the look takes until the end, there is still something to be read.
         let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
         if context.options.wants("server-config") {
-            read_mail(context, target, &instances, exim.as_ref()).await;
+            read_mail(context, target, instances, exim.as_ref()).await;
         }
     };
     let of_exim = exim.as_ref().map(|(_, settings)| settings.asks().lists).unwrap_or_default();
@@ -177,12 +179,18 @@ async fn ask_lists(context: &Context, lists: Vec<List>, resolver: Option<SocketA
 /// What runs on the host while the look goes on.
 pub(super) struct OnHost {
     watching: Option<Watching>,
+    accepts: Accepts,
+    instances: Vec<PostfixView>,
 }
 
 /// Begins what has to be under way before the first connection; `None` where the host is not to be looked at.
 pub(super) async fn begin(options: &Options, target: &Target, contexts: &[Arc<Context>]) -> Option<OnHost> {
     let first = contexts.first().filter(|_| options.on_host)?;
-    let watching = match Watching::begin(options, target, contexts).await {
+    let ports = smtp_ports(options, target);
+    let accepts = Accepts::begin(ports.clone(), first.recorder.start());
+    // The settings come first: they name the ports of what the server asks.
+    let instances = host::postfix::instances(first, options.mta_config.as_deref()).await;
+    let watching = match Watching::begin(options, &ports, programs(&instances), contexts).await {
         Ok(watching) => Some(watching),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             skip(
@@ -197,7 +205,7 @@ pub(super) async fn begin(options: &Options, target: &Target, contexts: &[Arc<Co
             None
         }
     };
-    Some(OnHost { watching })
+    Some(OnHost { watching, accepts, instances })
 }
 
 impl OnHost {
@@ -206,13 +214,36 @@ impl OnHost {
         if let Some(watching) = self.watching {
             watching.end(contexts).await;
         }
+        let Ok(seen) = tokio::task::spawn_blocking(|| self.accepts.end()).await else { return };
+        let Some(recorder) = contexts.first().map(|context| &context.recorder) else { return };
+        let own = Footprints::together(contexts.iter().map(|context| &context.vantage.footprints));
+        for service in tried(recorder).into_keys() {
+            // A service that none of our connections came in to does not stand here.
+            if let Some(lying) = seen.of(service.0, |client| own.connected(client)) {
+                let times = (Duration::ZERO, recorder.now());
+                recorder.record(&Accepting, &service, &VantageId::local(), times, &AcceptingWire { lying });
+            }
+        }
     }
+}
+
+/// The TCP ports of the policy services and milters that the settings name.
+fn programs(instances: &[PostfixView]) -> Vec<u16> {
+    let asks = instances.iter().flat_map(|i| i.listening().filter_map(|(_, port)| i.asks(port?)).collect::<Vec<_>>());
+    let ports =
+        asks.flat_map(|asks| asks.policies.into_iter().chain(asks.milters)).filter_map(|endpoint| match endpoint.at {
+            Socket::Tcp(_, port) => Some(port),
+            Socket::Unix(_) => None,
+        });
+    ports.collect::<BTreeSet<u16>>().into_iter().collect()
 }
 
 /// Says that this machine was not read.
 pub(super) fn leave_out(recorder: &Recorder) {
     skip(recorder, "what a server looks up is seen only on its own host", "");
-    for probe in [Listeners::PROBE, Machine::PROBE, Disk::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE] {
+    for probe in
+        [Accepting::PROBE, Listeners::PROBE, Machine::PROBE, Disk::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE]
+    {
         recorder.skip(probe, None, "a server's settings, sockets, queue and log are read only on its own host", "");
     }
 }

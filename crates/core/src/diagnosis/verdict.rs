@@ -61,6 +61,7 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
     let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
     if (kept_us && checks.iter().any(|c| c.state.is_err()))
         || !saw_anything(case, checks)
+        || exempt(checks)
         || unanswered(checks, "recipient-unknown")
         || (case.terms.credentials && unanswered(checks, "auth-rejected"))
         || (case.terms.send && cut_off(checks, "data-rejected-content"))
@@ -95,6 +96,11 @@ fn saw_anything(case: &Case, checks: &[Check]) -> bool {
                     | crate::subject::Subject::Answer(_)
             )
     })
+}
+
+/// Whether a server greets us at once only because its settings let our address pass: that tells nothing of others.
+fn exempt(checks: &[Check]) -> bool {
+    checks.iter().any(|c| c.code == "banner-slow" && matches!(c.why(), Some(Why::Skipped(_))))
 }
 
 /// Whether something was asked for, the recipient or the account, and no server gave an answer that tells: mail may

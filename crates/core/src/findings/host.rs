@@ -1,8 +1,11 @@
 //! What many rules ask of the machine itself: its settings, and whose mail the run is about.
 
-use crate::case::{Case, ObsId, Question, Seen, Why};
-use crate::questions::host::asks::{Asks, List, Place};
+use crate::case::{Case, ObsId, Question, Seen, Skip, Why};
+use crate::questions::host::accepting::Accepting;
+use crate::questions::host::asks::{Asks, List, Place, Stage};
+use crate::questions::host::clients::Clients;
 use crate::questions::host::exim::Exim;
+use crate::questions::host::lookups::Lookups;
 use crate::questions::host::machine::Machine;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::MailServer;
@@ -10,6 +13,7 @@ use crate::questions::smtp::Message;
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
 
+use super::ways::sources;
 use super::{At, Finding, services};
 
 /// Every answer to a question that was put to this machine; `like` says why there is none.
@@ -82,6 +86,41 @@ pub(super) fn ours_of(case: &Case) -> Vec<Service> {
 /// The queue ids of the messages that this run sent.
 pub(super) fn sent(case: &Case) -> Vec<String> {
     case.every::<Message>().filter_map(|seen| seen.view().queue_id.clone()).collect()
+}
+
+/// Whether a service stands on this machine: our own connections to it came in here.
+pub(super) fn stands_here(at: &At<'_, Service>) -> bool {
+    let here = VantageId::local();
+    at.ask_from(&Accepting, &at.on, &here).is_ok() || at.ask_from(&Lookups, &at.on, &here).is_ok()
+}
+
+/// Why a service of this machine is not seen as strangers see it: its settings let our address pass before they ask the
+/// lists that they name for one of `stages` (or for any). `None` where they do not, or where real clients were watched.
+pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
+    let own = sources(at.case, &at.from);
+    let watched = at.ask_from(&Clients, &at.on, &VantageId::local()).is_ok_and(|seen| seen.connections > 0);
+    if watched || own.is_empty() || !stands_here(at) {
+        return None;
+    }
+    let (_, asks, settings) = asked(at.case).into_iter().find(|(port, ..)| *port == at.on.0.port())?;
+    let concerns = |list: &&List| list.spares_own && (stages.is_empty() || stages.contains(&list.stage));
+    let list = asks.lists.iter().find(concerns)?;
+    let place = own.iter().map(|address| asks.spares(*address)).collect::<Option<Vec<_>>>()?.first().copied()?;
+    at.note(settings);
+    let addresses: Vec<String> = own.iter().map(ToString::to_string).collect();
+    Some(Why::Skipped(Skip {
+        because: format!(
+            "this address ({}) would be exempt: {} lets it pass before {} is asked, so strangers may wait where we do not",
+            addresses.join(", "),
+            place.in_words(),
+            list.zone
+        ),
+        option: if at.case.terms.arguments.iter().any(|word| word == "--listen") {
+            "--from ssh:OUTSIDE".to_owned()
+        } else {
+            "--listen 60s".to_owned()
+        },
+    }))
 }
 
 impl Finding {

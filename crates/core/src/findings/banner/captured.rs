@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::host::exempt;
 use super::super::ways::{banner_wait, called};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
+use super::pauses::tease;
 use super::waits::{SUSPECT_MS, WAITED_MS};
 use crate::case::{ObsId, Question, Seen, Span, Why};
 use crate::questions::dns::{ReverseNames, Via};
@@ -19,24 +21,34 @@ use crate::questions::tcp::Role;
 use crate::subject::{Addr, Service, Subject, VantageId, Zone};
 
 /// Whose waits are laid over what was captured.
-pub(super) const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+pub(in super::super) const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 
 /// Where the banner can be read off the wire.
 pub(super) const GREETING: &[Role] = &[Role::Smtp, Role::Submission];
 
 pub(super) const RULES: &[Rule] = &[
-    Rule::service(&["dnsbl-timeout", "dnsbl-slow", "ptr-slow", "rdns-lookup-timeout"], ALL, our_waits),
+    Rule::service(&["dnsbl-timeout", "dnsbl-slow"], ALL, |at, found| {
+        let told = our_waits(at, found, |sought| matches!(sought, Sought::Listing(..)));
+        // What the server does not ask about us it may well ask about others.
+        exempt(at, &[]).filter(|_| told == Ok(State::Clear)).map_or(told, Err)
+    }),
+    Rule::service(&["ptr-slow", "rdns-lookup-timeout"], ALL, |at, found| {
+        our_waits(at, found, |sought| matches!(sought, Sought::Reverse(_)))
+    }),
     Rule::service(&["dnsbl-timeout", "dnsbl-slow"], GREETING, waits_of_clients).over_all_vantages(),
 ];
 
 /// A lookup that failed costs a server at least this much before it is worth naming, in milliseconds.
-pub(super) const COSTLY_MS: u64 = 900;
+pub(in super::super) const COSTLY_MS: u64 = 900;
 
 /// From here on an answer is slow, in milliseconds.
 pub(super) const SLOW_MS: u64 = 2000;
 
 /// A lookup that begins a wait may be stamped a moment before it: two clocks are at work, in milliseconds.
 const SAME_MOMENT_MS: u64 = 20;
+
+/// postscreen asks its lists within this time of the first line of its banner, in milliseconds.
+const SCREENED_MS: u64 = 500;
 
 /// What a lookup is to blame for: the code, and the zone or address that names the fault. `took` is what it cost beyond the
 /// silence of dead resolvers.
@@ -60,7 +72,7 @@ fn quick_elsewhere(at: &At<'_, Service>, key: &Key) -> Option<ObsId> {
 }
 
 /// The waits of our session with a service: what was waited for, and when.
-pub(super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
+pub(in super::super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
     fn steps<Q: Question>(at: &At<'_, Service>, what: &'static str) -> Vec<(ObsId, Span, &'static str)> {
         let on = Subject::from(at.on);
         let here = |seen: &Seen<'_, Q::View>| seen.observation().subject == on && seen.observation().vantage == at.from;
@@ -76,26 +88,34 @@ pub(super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
 }
 
 /// The parts of a wait that something took which began at `from_ms`, where that lies within it.
-pub(super) fn shares(spans: &[Span], wait: Span) -> impl Iterator<Item = Span> + '_ {
+pub(in super::super) fn shares(spans: &[Span], wait: Span) -> impl Iterator<Item = Span> + '_ {
     let began = spans.iter().map(|span| span.from_ms).min();
     let within = began.is_some_and(|from_ms| from_ms + SAME_MOMENT_MS >= wait.from_ms);
     spans.iter().filter(move |_| within).filter_map(move |span| span.within(wait))
 }
 
 /// How well what was captured proves a share.
-pub(super) fn basis(quality: &Quality) -> Basis {
+pub(in super::super) fn basis(quality: &Quality) -> Basis {
     if quality.complete() { Basis::Captured } else { Basis::OwnMeasure }
 }
 
 /// A lookup, and when it waited for somebody who is not dead.
 type Cost<'l> = (&'l Lookup, Vec<Span>);
 
-fn our_waits(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+fn our_waits(at: &At<'_, Service>, found: &mut Found<'_>, concerns: impl Fn(Sought<'_>) -> bool) -> Told {
     let seen = at.ask_from(&Lookups, &at.on, &VantageId::local())?;
     let waits = waits(at);
     let mut blamed: BTreeMap<(&'static str, Key), Vec<Cost<'_>>> = BTreeMap::new();
     let about_us = |lookup: &&Lookup| lookup.about().is_some_and(|address| seen.own.contains(&address));
-    for lookup in seen.view().lookups.iter().filter(about_us) {
+    // postscreen asks its lists while it makes the client wait anyway, and waits for none of them.
+    let tease = at.ask(&FIRST).ok().and_then(|banner| tease(&banner));
+    let beside = |lookup: &&Lookup| {
+        let from_ms = lookup.span().from_ms;
+        tease.is_some_and(|t| from_ms + SAME_MOMENT_MS >= t.from_ms && from_ms < t.from_ms + SCREENED_MS)
+    };
+    let of_lists = |lookup: &&Lookup| matches!(lookup.sought(), Sought::Listing(..));
+    let lookups = seen.view().lookups.iter().filter(about_us).filter(|lookup| concerns(lookup.sought()));
+    for lookup in lookups.filter(|lookup| !(of_lists(lookup) && beside(lookup))) {
         let cost = seen.cost_of_the_name(lookup);
         if !seen.reached_a_resolver(lookup) {
             // With a resolver that answers nobody, it is not the name's servers that are silent.
@@ -161,7 +181,7 @@ fn name_cause<'f>(
 }
 
 /// "15.0 of the 15.1 s until the banner of mx1.example.org (192.0.2.7) were".
-pub(super) fn of_the_wait(at: &At<'_, Service>, took_ms: u64, wait: Span, what: &str) -> String {
+pub(in super::super) fn of_the_wait(at: &At<'_, Service>, took_ms: u64, wait: Span, what: &str) -> String {
     format!(
         "{:.1} of the {:.1} s until {what} of {} were",
         took_ms as f64 / 1000.0,

@@ -1,7 +1,9 @@
 //! The greeting: when it comes, and what it says.
 
-mod captured;
+pub(super) mod captured;
+pub(super) mod gaps;
 mod ident;
+mod pauses;
 mod resolvers;
 mod says;
 pub(super) mod waits;
@@ -10,5 +12,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [says::RULES, waits::RULES, captured::RULES, resolvers::RULES, ident::RULES].concat()
+    [says::RULES, waits::RULES, captured::RULES, resolvers::RULES, ident::RULES, pauses::RULES].concat()
 }

@@ -1,13 +1,15 @@
-//! When the banner comes: banner-slow, banner-timeout, banner-greet-delay, dnsbl-timeout, dnsbl-slow,
+//! When the banner comes: banner-slow, banner-timeout, dnsbl-timeout, dnsbl-slow,
 //! client-whitelisted-or-cached.
 
 use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::named_zone;
 
+use super::super::host::exempt;
 use super::super::ways::{banner_wait, called, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Span, Why};
 use crate::questions::dns::{ListEntry, RecordType, ReverseNames, Via};
+use crate::questions::host::asks::Stage;
 use crate::questions::host::lookups::Lookups;
 use crate::questions::smtp::{FIRST, Rcpt, SECOND};
 use crate::questions::tcp::Role;
@@ -19,7 +21,6 @@ const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-slow"], ALL, slow),
     Rule::service(&["banner-timeout"], ALL, timeout),
-    Rule::service(&["banner-greet-delay"], MX, greet_delay),
     Rule::zone(&["dnsbl-timeout"], list_silent),
     Rule::zone(&["dnsbl-slow"], list_slow),
     Rule::service(&["client-whitelisted-or-cached"], MX, whitelisted).over_all_vantages(),
@@ -27,9 +28,6 @@ pub(super) const RULES: &[Rule] = &[
 
 /// From here on a banner is slow.
 const SLOW_MS: u64 = 5000;
-
-/// A first line at once and the rest this much later is a pause on purpose.
-const TEASE_MS: u64 = 1500;
 
 /// A reply that came sooner than this waited for nothing that could be laid over it.
 pub(in super::super) const WAITED_MS: u64 = 1500;
@@ -45,7 +43,7 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let wait = banner.wire.exchange.wait_ms();
     banner.need(|b| b.reply())?;
     if wait < SLOW_MS {
-        return Ok(State::Clear);
+        return exempt(at, &[Stage::Screen, Stage::Connect]).map_or(Ok(State::Clear), Err);
     }
     let second = at.ask(&SECOND).ok().filter(|s| s.reply().is_some()).map(|s| s.wire.exchange.wait_ms());
     let again = match second {
@@ -138,31 +136,6 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .witnessed(banner.id())
             .owes_step(banner.id())
             .claims(banner.id(), Share::Whole, Basis::Witnessed);
-    }
-    found.state()
-}
-
-fn greet_delay(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let banner = at.ask(&FIRST)?;
-    let reply = banner.need(|b| b.reply())?;
-    let exchange = &banner.wire.exchange;
-    let first = exchange.first_octet_ms.unwrap_or(0);
-    let pause = exchange.done_ms.saturating_sub(first);
-    if reply.lines.len() > 1 && pause >= TEASE_MS {
-        // What came before the first line is none of the pause.
-        let end = banner.observation().span().to_ms;
-        let paused = Span { from_ms: end.saturating_sub(pause), to_ms: end };
-        found
-            .is(Key::Named("greet delay".to_owned()))
-            .says(format!(
-                "{} sends the first line of its banner at once and the last {:.1} s later: a pause on purpose that drives off spammers",
-                called(at.case, &at.on, &at.from),
-                pause as f64 / 1000.0
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("delay_ms", pause)
-            .witnessed(banner.id())
-            .claims(banner.id(), Share::Of(paused), Basis::Witnessed);
     }
     found.state()
 }

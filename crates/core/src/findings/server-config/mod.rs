@@ -2,6 +2,8 @@
 //! banner as well.
 
 mod clock;
+mod processes;
+mod programs;
 mod queue;
 mod resources;
 mod service;
@@ -10,5 +12,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [queue::RULES, service::RULES, resources::RULES, clock::RULES].concat()
+    [queue::RULES, service::RULES, resources::RULES, clock::RULES, programs::RULES, processes::RULES].concat()
 }

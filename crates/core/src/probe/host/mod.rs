@@ -1,5 +1,6 @@
 //! What this machine itself says: read, never changed.
 
+pub mod accepting;
 pub mod capture;
 pub mod command;
 pub mod exim;

@@ -94,6 +94,17 @@ pub struct Endpoint {
     pub place: Place,
 }
 
+/// A wait on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// How long it is, in milliseconds.
+    pub ms: u64,
+    /// When it is made.
+    pub stage: Stage,
+    /// Where it is set.
+    pub place: Place,
+}
+
 /// The other end of a socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,8 +124,8 @@ pub struct Asks {
     pub reverse: Option<(Stage, Place)>,
     /// The client's ident service is asked, for at most so many milliseconds.
     pub ident: Option<(u64, Place)>,
-    /// The banner, or the end of it, is held back for so many milliseconds on purpose.
-    pub pause: Option<(u64, Place)>,
+    /// Where the client is made to wait on purpose.
+    pub pauses: Vec<Pause>,
     /// Policy services.
     pub policies: Vec<Endpoint>,
     /// Milters.

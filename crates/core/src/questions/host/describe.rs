@@ -186,6 +186,7 @@ mod tests {
             resolvers: Vec::<ResolverSeen>::new(),
             lookups: vec![lookup("quick.example", sent(10, Some(14))), lookup("dead.example", sent(10, None))],
             idents: Vec::new(),
+            programs: Vec::new(),
         };
         assert_eq!(
             of_lookups("192.0.2.7:25", &wire),

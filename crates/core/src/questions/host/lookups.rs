@@ -224,6 +224,25 @@ impl IdentSeen {
     }
 }
 
+/// A question to a program of the server's settings, over TCP: a policy service or a milter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramAsked {
+    /// Where the program listens.
+    pub server: SocketAddr,
+    /// When, in milliseconds since the run began.
+    pub at_ms: u64,
+    /// When it answered, or ended the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_ms: Option<u64>,
+}
+
+impl ProgramAsked {
+    /// The time for which it was waited for; to the end of `wait` where it never answered.
+    pub fn span(&self, wait: Span) -> Span {
+        Span { from_ms: self.at_ms, to_ms: self.answered_ms.unwrap_or(wait.to_ms).max(self.at_ms) }
+    }
+}
+
 /// What was captured of the lookups about us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookupsWire {
@@ -237,6 +256,9 @@ pub struct LookupsWire {
     pub lookups: Vec<Lookup>,
     /// Connections to our ident port.
     pub idents: Vec<IdentSeen>,
+    /// Questions about us to other programs that were not answered at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramAsked>,
 }
 
 impl LookupsWire {

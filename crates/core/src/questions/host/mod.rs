@@ -2,6 +2,7 @@
 //! they were captured on it.
 
 pub mod about;
+pub mod accepting;
 pub mod asks;
 pub mod clients;
 pub(super) mod describe;

@@ -35,8 +35,10 @@ pub struct ResolvConfWire {
 pub struct ResolvConfView {
     /// Whether there is such a file.
     pub is_there: bool,
-    /// Whom the C library asks, in order: at most three, and the machine itself where none is named.
+    /// Whom the C library asks, each once, in order: at most three, and the machine itself where none is named.
     pub servers: Vec<SocketAddr>,
+    /// How long it waits for an answer, in milliseconds, where that is said.
+    pub timeout_ms: Option<u64>,
 }
 
 impl Question for ResolvConf {
@@ -49,13 +51,35 @@ impl Question for ResolvConf {
         if wire.flaw.is_some() {
             return None;
         }
-        let mut servers: Vec<SocketAddr> =
-            wire.text.as_deref().map(|text| nameservers(text).take(MAX_SERVERS).collect()).unwrap_or_default();
+        let is_there = wire.text.is_some();
+        Some(ResolvConfView { is_there, ..ResolvConfView::of(&wire.text.unwrap_or_default()) })
+    }
+}
+
+impl ResolvConfView {
+    /// How a text reads.
+    pub fn of(text: &str) -> Self {
+        let mut servers: Vec<SocketAddr> = Vec::new();
+        for server in nameservers(text) {
+            if servers.len() < MAX_SERVERS && !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
         if servers.is_empty() {
             servers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53));
         }
-        Some(ResolvConfView { is_there: wire.text.is_some(), servers })
+        Self { is_there: true, servers, timeout_ms: timeout_ms(text) }
     }
+}
+
+/// The last `options timeout:N` of a resolv.conf; the C library caps it at 30 s.
+fn timeout_ms(text: &str) -> Option<u64> {
+    let options = text
+        .lines()
+        .map(str::split_whitespace)
+        .filter_map(|mut words| (words.next() == Some("options")).then_some(words));
+    let mut seconds = options.flatten().filter_map(|word| word.strip_prefix("timeout:")?.parse::<u64>().ok());
+    seconds.next_back().map(|seconds| seconds.min(30) * 1000)
 }
 
 /// The `nameserver` lines of a resolv.conf, in order; a zone index behind `%` is left off.
@@ -87,13 +111,17 @@ mod tests {
     fn without_a_file_the_machine_itself_is_asked() {
         let view = ResolvConf::read(ResolvConfWire { text: None, flaw: None }).unwrap();
         assert_eq!((view.is_there, view.servers), (false, vec!["127.0.0.1:53".parse().unwrap()]));
+        let twice =
+            "nameserver 192.0.2.53\nnameserver 192.0.2.53\noptions ndots:1 timeout:2 attempts:2\noptions timeout:90\n";
+        let view = ResolvConfView::of(twice);
+        assert_eq!((view.servers, view.timeout_ms), (vec!["192.0.2.53:53".parse().unwrap()], Some(30_000)));
         assert!(ResolvConf::read(ResolvConfWire { text: None, flaw: Some("no".into()) }).is_none());
     }
 
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[ -~\n%]{0,200}") {
-            let _ = nameservers(&text).count();
+            let _ = ResolvConfView::of(&text);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The report for people: the verdict and its cause first, then proof and remedy, then what was fine,
 //! what could not be told, and what to try next.
 
+mod clients;
 mod log;
 mod records;
 mod servers;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -117,6 +119,8 @@ pub fn render(report: &Report, style: Style) -> String {
     }
     exchangers(&mut out, report, style);
     servers::section(&mut out, report, style);
+    timeline::section(&mut out, report, style, width);
+    clients::section(&mut out, report, style, width);
     log::section(&mut out, report, style, width);
     records::section(&mut out, report, style, width);
     fine(&mut out, report, style, width);

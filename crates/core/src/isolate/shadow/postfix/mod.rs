@@ -18,7 +18,7 @@ use crate::catalogue::Step;
 use crate::isolate::{Candidate, Control, ControlError, Kind, Off, Session, Waits};
 use crate::probe::host::command::Program;
 use crate::probe::host::postfix::read;
-use crate::questions::host::asks::Asks;
+use crate::questions::host::asks::{Asks, Stage};
 use crate::questions::host::postfix::{Postfix, PostfixView};
 
 /// How many shadows run at the same time.
@@ -164,8 +164,8 @@ fn candidates(asks: &Asks) -> Vec<Candidate> {
             None => found.push(new),
         }
     };
-    if let Some((_, place)) = &asks.pause {
-        add(Kind::Postscreen, None, place);
+    for pause in asks.pauses.iter().filter(|pause| pause.stage == Stage::Screen) {
+        add(Kind::Postscreen, None, &pause.place);
     }
     if let Some((_, place)) = &asks.reverse {
         add(Kind::ReverseLookup, None, place);

@@ -10,6 +10,7 @@ mod filter;
 mod lookups;
 mod packet;
 pub mod places;
+mod programs;
 pub mod resolving;
 mod tap;
 
@@ -23,14 +24,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use connections::Connections;
-use lookups::{Ledger, Lookup};
+use lookups::Ledger;
 use packet::{Body, Segment};
+use programs::Programs;
 use tap::{Arrived, Tap};
 
 use crate::vantage::Footprints;
 
 pub(crate) use connections::{Connection, Ident};
-pub(crate) use lookups::Tally;
+pub(crate) use lookups::{Lookup, Tally};
+pub(crate) use programs::Asked;
 
 /// The most of a packet that is read, in octets: DNS messages over UDP are smaller, and of a stream the beginning tells.
 const MAX_PACKET: usize = 4096;
@@ -48,11 +51,13 @@ pub struct Watched {
     pub smtp: Vec<u16>,
     /// Where DNS servers are asked.
     pub dns: Vec<u16>,
+    /// Where programs listen that the server asks: policy services and milters.
+    pub programs: Vec<u16>,
 }
 
 impl Watched {
     fn all(&self) -> Vec<u16> {
-        self.dns.iter().chain(&self.smtp).copied().chain([IDENT]).collect()
+        self.dns.iter().chain(&self.smtp).chain(&self.programs).copied().chain([IDENT]).collect()
     }
 }
 
@@ -78,6 +83,7 @@ struct Book {
     packets: u64,
     ledger: Ledger,
     connections: Connections,
+    programs: Programs,
     streams: HashMap<(SocketAddr, SocketAddr), dns::Stream>,
 }
 
@@ -92,6 +98,17 @@ pub struct Caught {
     pub whole: bool,
     ledger: Ledger,
     connections: Connections,
+    programs: Programs,
+}
+
+/// The same, taken apart: lookups in order, and without what was ours.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    pub(crate) lookups: Vec<Lookup>,
+    pub(crate) resolvers: BTreeMap<SocketAddr, Tally>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) idents: Vec<Ident>,
+    pub(crate) programs: Vec<Asked>,
 }
 
 impl Capture {
@@ -172,15 +189,11 @@ impl Drop for Capture {
 }
 
 impl Caught {
-    /// What was seen without what was ours: lookups in order, resolvers, connections, questions to ident ports.
-    pub(crate) fn sorted(
-        self,
-        own: &Footprints,
-        configured: &[SocketAddr],
-    ) -> (Vec<Lookup>, BTreeMap<SocketAddr, Tally>, Vec<Connection>, Vec<Ident>) {
+    /// What was seen, without the questions of this program itself.
+    pub(crate) fn sorted(self, own: &Footprints, configured: &[SocketAddr]) -> Sorted {
         let (lookups, resolvers) = self.ledger.close(own, configured);
         let (connections, idents) = self.connections.close();
-        (lookups, resolvers, connections, idents)
+        Sorted { lookups, resolvers, connections, idents, programs: self.programs.close() }
     }
 }
 
@@ -229,8 +242,9 @@ impl Shared {
 impl Book {
     /// Closes the book: so many packets the kernel had no room for, and perhaps a reader was lost.
     fn caught(self, dropped: u64, lost: bool) -> Caught {
-        let whole = !lost && !self.ledger.full && !self.connections.full;
-        Caught { packets: self.packets, dropped, whole, ledger: self.ledger, connections: self.connections }
+        let whole = !lost && !self.ledger.full && !self.connections.full && !self.programs.full;
+        let Self { packets, ledger, connections, programs, .. } = self;
+        Caught { packets, dropped, whole, ledger, connections, programs }
     }
 
     fn dns_segment(&mut self, ends: (SocketAddr, SocketAddr), segment: &Segment<'_>, at: Duration) {
@@ -262,6 +276,10 @@ impl Book {
             self.connections.ident_asked((from, to), segment, at);
         } else if from.port() == IDENT {
             self.connections.ident_answered((from, to), segment, at);
+        } else if watched.programs.contains(&to.port()) {
+            self.programs.host_sent((from, to), segment, at);
+        } else if watched.programs.contains(&from.port()) {
+            self.programs.server_sent((from, to), segment, at);
         }
     }
 }
@@ -274,7 +292,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_packets_are_taken(packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..120), 0..20)) {
-            let watched = Watched { smtp: vec![25], dns: vec![53] };
+            let watched = Watched { smtp: vec![25], dns: vec![53], programs: vec![10_023] };
             let shared = Shared { watched, start: Instant::now(), stop: AtomicBool::new(false), book: Mutex::default() };
             for octets in &packets {
                 let arrived = Arrived { held: octets.len(), length: octets.len(), age: Duration::ZERO, outgoing: false, doubled: false };

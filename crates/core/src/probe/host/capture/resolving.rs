@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use crate::questions::host::resolv_conf::ResolvConfView;
 use crate::questions::host::sockets::LISTEN;
 
 use super::super::files::read_text;
 use super::super::sockets::{holders, sockets};
-
-/// glibc asks the first three `nameserver` lines and no more (resolv.conf(5)).
-const MAX_RESOLVERS: usize = 3;
 
 /// The most processes whose view of the file system is looked into.
 const MAX_VIEWS: usize = 8;
@@ -73,36 +71,17 @@ impl Resolving {
     }
 
     fn read_resolv_conf(&mut self, text: &str) {
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some("nameserver") => {
-                    let address = words.next().and_then(|word| word.split('%').next()?.parse::<IpAddr>().ok());
-                    if let Some(address) = address {
-                        self.add_resolver(address);
-                    }
-                }
-                Some("options") => {
-                    let seconds = words.find_map(|word| word.strip_prefix("timeout:")?.parse::<u64>().ok());
-                    // glibc caps it at 30 s.
-                    self.timeout_ms = seconds.map(|s| s.min(30) * 1000).or(self.timeout_ms);
-                }
+        let view = ResolvConfView::of(text);
+        self.timeout_ms = view.timeout_ms.or(self.timeout_ms);
+        for server in view.servers {
+            if !self.resolvers.contains(&server) {
+                self.resolvers.push(server);
+            }
+            match server.ip() {
+                RESOLVED => self.cannot_see("whom systemd-resolved at 127.0.0.53 asks in turn may be encrypted"),
+                DOCKER => self.cannot_see("Docker's resolver at 127.0.0.11 is asked on a port that is not watched"),
                 _ => {}
             }
-        }
-    }
-
-    fn add_resolver(&mut self, address: IpAddr) {
-        let server = SocketAddr::new(address, 53);
-        if self.resolvers.contains(&server) || self.resolvers.len() >= MAX_RESOLVERS {
-            return;
-        }
-        self.resolvers.push(server);
-        if address == RESOLVED {
-            self.cannot_see("whom systemd-resolved at 127.0.0.53 asks in turn may be encrypted");
-        }
-        if address == DOCKER {
-            self.cannot_see("Docker's resolver at 127.0.0.11 is asked on a port that is not watched");
         }
     }
 
@@ -120,15 +99,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn resolvers_come_in_their_order_and_options_count() {
+    fn several_views_are_put_together() {
         let mut resolving = Resolving::default();
-        resolving.read_resolv_conf("# nameserver 192.0.2.1\nsearch example.org\nnameserver 192.0.2.53\nnameserver nonsense\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\noptions ndots:1 timeout:2 attempts:2\n");
+        resolving.read_resolv_conf("nameserver 192.0.2.53\noptions timeout:2\n");
+        resolving.read_resolv_conf("nameserver 192.0.2.53\nnameserver fe80::1%eth0\n");
         let servers: Vec<String> = resolving.resolvers.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            (servers.as_slice(), resolving.timeout_ms),
-            (&["192.0.2.53:53".to_owned(), "[fe80::1]:53".to_owned()][..], Some(2000))
-        );
-        assert!(resolving.blind.is_empty());
+        assert_eq!(servers, ["192.0.2.53:53", "[fe80::1]:53"]);
+        assert_eq!((resolving.timeout_ms, resolving.blind.len()), (Some(2000), 0));
     }
 
     #[test]

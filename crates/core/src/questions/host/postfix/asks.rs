@@ -2,7 +2,7 @@
 
 use super::PostfixView;
 use super::files::{Service, Word, time_ms, words};
-use crate::questions::host::asks::{Asks, Endpoint, List, Socket, Stage};
+use crate::questions::host::asks::{Asks, Endpoint, List, Pause, Socket, Stage};
 
 /// How deep restriction classes are followed.
 const MAX_DEPTH: usize = 8;
@@ -56,7 +56,8 @@ impl PostfixView {
         if !value("postscreen_greet_banner").is_empty()
             && let Some(pause) = time_ms(value("postscreen_greet_wait"), 's').filter(|ms| *ms > 0)
         {
-            asks.pause = Some((pause, self.place(service, "postscreen_greet_wait", None)));
+            let place = self.place(service, "postscreen_greet_wait", None);
+            asks.pauses.push(Pause { ms: pause, stage: Stage::Screen, place });
         }
         for word in words(value("postscreen_access_list")) {
             if word.text() == "permit_mynetworks" {
@@ -147,6 +148,12 @@ impl Walk<'_> {
                     if let Some(at) = self.view.socket(&named) {
                         let place = self.view.place(self.service, self.setting, Some(&named));
                         self.asks.policies.push(Endpoint { at, named, stage: self.stage, place });
+                    }
+                }
+                "sleep" => {
+                    if let Some(ms) = argument(&mut rest).and_then(|text| time_ms(&text, 's')).filter(|ms| *ms > 0) {
+                        let place = self.view.place(self.service, self.setting, Some("sleep"));
+                        self.asks.pauses.push(Pause { ms, stage: self.stage, place });
                     }
                 }
                 "reject_rbl_client" | "permit_dnswl_client" => {
@@ -306,7 +313,7 @@ mod tests {
             seen,
             [("a.example", Stage::Screen, false, Some(1)), ("good.example", Stage::Screen, true, Some(2))]
         );
-        assert_eq!(asks.pause.as_ref().map(|(ms, _)| *ms), Some(6000));
+        assert_eq!(asks.pauses.first().map(|pause| (pause.ms, pause.stage)), Some((6000, Stage::Screen)));
         assert!(asks.reverse.is_some() && asks.spares("127.0.0.1".parse().unwrap()).is_some());
     }
 }
