@@ -49,7 +49,7 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     host::machine::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let exim = host::exim::settings(context).await;
-    disks(context, &instances, exim.as_ref().map(|(_, settings)| settings)).await;
+    disks(context, instances, exim.as_ref().map(|(_, settings)| settings)).await;
     let lists = join_all(instances.iter().map(|instance| one_postfix(context, target, instance, system.as_ref())));
     let mail = async {
         let kept_back = BEFORE_THE_END.min(context.options.deadline / 4);
