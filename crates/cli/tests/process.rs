@@ -166,7 +166,9 @@ fn every_entry_has_a_rule_and_a_fault_or_a_reason_why_not() {
     let codes: Vec<&str> = maildoctor_core::catalogue::codes().collect();
     assert_eq!(codes, ruled, "entries and rules name different codes");
     for entry in maildoctor_core::catalogue::all() {
-        let shown = maildoctor_lab::faults::find(&entry.code).is_some();
+        let shown = maildoctor_lab::faults::find(&entry.code)
+            .or_else(|| maildoctor_lab::faults::find_of_sender(&entry.code))
+            .is_some();
         let reason = entry.lab.strip_prefix("cannot: ").is_some_and(|why| !why.is_empty());
         assert!(
             shown != reason,

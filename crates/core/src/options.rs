@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::case::Outbound;
 use crate::questions::tcp::Role;
 
 pub use crate::vantage::VantageSpec;
@@ -197,6 +198,8 @@ pub struct Options {
     pub send: bool,
     /// An outside provider to send through.
     pub outside: Option<Outside>,
+    /// Mail is sent to the target, and the sender is under test.
+    pub outbound: Option<Outbound>,
     /// Our EHLO name.
     pub helo: Option<String>,
     /// The envelope sender.
@@ -257,6 +260,7 @@ impl Default for Options {
             mailbox_login: None,
             send: false,
             outside: None,
+            outbound: None,
             helo: None,
             mail_from: None,
             rcpt: None,

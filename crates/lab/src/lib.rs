@@ -43,6 +43,12 @@ pub use blacklists::BLACKLIST;
 /// The mail domain of the lab.
 pub const DOMAIN: &str = "lab.example";
 
+/// A domain that sends to the lab.
+pub const SENDER_DOMAIN: &str = "visitor.example";
+
+/// The host from which it sends.
+pub const SENDER_HOST: &str = "out.visitor.example";
+
 /// The public key of the lab's mail, 2048 bits; nobody kept the private half.
 const DKIM_KEY: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqBlmPBqWqZLH5aCekvWRx20a5LGt5gQHMaDZQYh7a5VQcYqiVmDlawkq/iUMNkeiRcV8V60lSOAbiRXAZnsM9p0J4etDgbF9LbvYTSS5LxEdFfqOvmUt+fjEMch6+tlW2cu3zXoSpiFHkZ/ix3OpFRZwPKHoc4JyWGp6ZkmTK7rNC+fukUH2Q+fl828MbZCjG8JqXKVfuAYBoDMGUZlGYdfiEtasFKWSKr5SBq47Y4RTAUoeqLxgcWQPri8fsYfXizsqaB2c2JWtM06/IXH5D/6xSQqEX9yXEBcQXSWDWupYO0cGoqrKrwwYj/74eFEA8Ja17DALfBTG29aK9jPvsQIDAQAB";
 
@@ -100,6 +106,8 @@ pub struct Setup {
     pub target: String,
     /// A real message is sent and looked for.
     pub send: bool,
+    /// What is looked at is the sender at [`SENDER_DOMAIN`].
+    pub outbound: bool,
 }
 
 impl Setup {
@@ -139,6 +147,7 @@ impl Setup {
             wrong_password: false,
             target: format!("anna@{DOMAIN}"),
             send: false,
+            outbound: false,
         };
         setup.fill_zones();
         Ok(setup)
@@ -212,7 +221,13 @@ impl Setup {
         let source = std::net::IpAddr::from([127, 0, 0, 1]);
         zones.add(client, data::address(source));
         zones.add(&rdns::ptr_name(source), data::ptr(client));
-        zones.add("visitor.example", data::mx(10, client));
+        zones.add(SENDER_DOMAIN, data::mx(10, client));
+        // Another domain's server, whose mail is as it should be.
+        zones.add(SENDER_HOST, data::address(plan.sender()));
+        zones.add(&rdns::ptr_name(plan.sender()), data::ptr(SENDER_HOST));
+        zones.add(SENDER_DOMAIN, data::txt(&format!("v=spf1 a:{SENDER_HOST} -all")));
+        zones.add(&format!("default._domainkey.{SENDER_DOMAIN}"), data::txt(&format!("v=DKIM1; k=rsa; p={DKIM_KEY}")));
+        zones.add(&format!("_dmarc.{SENDER_DOMAIN}"), data::txt("v=DMARC1; p=reject"));
     }
 
     /// The blacklists of the story, or the usual one.
@@ -258,6 +273,7 @@ pub struct Lab {
     zones: dns::Shared,
     events: broadcast::Sender<String>,
     send: bool,
+    outbound: bool,
     mailbox: Option<mailbox::Protocol>,
     service: Arc<Service>,
     _tasks: JoinSet<()>,
@@ -275,8 +291,13 @@ impl Lab {
         if let Some(policy) = &scenario.policy {
             setup.announce(policy.clone())?;
         }
+        setup.outbound = scenario.outbound;
         for code in &scenario.faults {
-            let fault = faults::find(code).ok_or_else(|| LabError::NoSuchFault(code.clone()))?;
+            let (receives, sends) = (faults::find(code), faults::find_of_sender(code));
+            // A fault that only a sender can have makes it one that is looked at.
+            setup.outbound |= receives.is_none() && sends.is_some();
+            let fault = sends.filter(|_| setup.outbound).or(receives);
+            let fault = fault.ok_or_else(|| LabError::NoSuchFault(code.clone()))?;
             (fault.apply)(&mut setup)?;
         }
         for server in setup.servers() {
@@ -358,6 +379,7 @@ impl Lab {
             zones,
             events,
             send: setup.send,
+            outbound: setup.outbound,
             mailbox: setup.mailbox,
             service,
             _tasks: tasks,
@@ -384,6 +406,14 @@ impl Lab {
         .to_vec();
         out.extend(["--root-hints".to_owned(), self.file("root.hints")]);
         out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
+        if self.outbound {
+            let words = ["--outbound", "sam@visitor.example", "--bind", &plan.sender().to_string()].map(str::to_owned);
+            out.extend(words);
+            out.extend(["--helo", SENDER_HOST, "--dkim-selector", "default"].map(str::to_owned));
+            out.push(format!("--dnsbl={BLACKLIST}"));
+            out.extend(self.arguments.iter().cloned());
+            return out;
+        }
         out.extend(["--user".to_owned(), anna.clone(), "--password-file".to_owned(), self.file("password")]);
         out.extend(["--relay-rcpt".to_owned(), "somebody@visitor.example".to_owned()]);
         if self.send {

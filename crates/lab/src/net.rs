@@ -136,6 +136,11 @@ impl Plan {
         self.address(50 + number)
     }
 
+    /// The address from which another domain sends to the lab.
+    pub fn sender(&self) -> IpAddr {
+        self.address(30)
+    }
+
     /// An address of the lab at which nothing lives.
     pub fn nobody(&self) -> IpAddr {
         self.address(99)

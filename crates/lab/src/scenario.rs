@@ -160,6 +160,9 @@ pub struct Scenario {
     /// Faults by their catalogue code.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// Another domain sends to the lab, and is what is looked at.
+    #[serde(default)]
+    pub outbound: bool,
     /// Rules on commands.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,

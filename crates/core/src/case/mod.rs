@@ -96,8 +96,23 @@ pub struct Terms {
     pub timeout_ms: u64,
     /// The run's bound, in milliseconds.
     pub deadline_ms: u64,
+    /// Mail is sent, and not received.
+    pub outbound: Option<Outbound>,
     /// The arguments of the run after the program's name, secrets left out: next tests build on them.
     pub arguments: Vec<String>,
+}
+
+/// Mail that is sent (`check --outbound`): the sender is under test, and whether the target takes its mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Outbound {
+    /// The sender's address.
+    pub sender: String,
+    /// The sender's domain, in A-label form.
+    pub domain: String,
+    /// The address that mail is sent from, where it was named.
+    pub source: Option<std::net::IpAddr>,
+    /// We stand where mail is sent from, so that the receiver's replies are those that the sender gets.
+    pub talks: bool,
 }
 
 /// A question that the plan left out, and why.
@@ -227,6 +242,16 @@ impl Case {
     /// The mail domain under test.
     pub fn mail_domain(&self) -> Option<Domain> {
         self.target.domain.as_deref().map(Domain::new)
+    }
+
+    /// The domain of the sender, where mail is sent.
+    pub fn sender_domain(&self) -> Option<Domain> {
+        self.terms.outbound.as_ref().map(|outbound| Domain::new(&outbound.domain))
+    }
+
+    /// The domain whose records are judged: the sender's where mail is sent, otherwise the one that receives.
+    pub fn records_domain(&self) -> Option<Domain> {
+        self.sender_domain().or_else(|| self.mail_domain())
     }
 
     /// The instant that dates in the case are held against: the end of the run.

@@ -40,7 +40,8 @@ impl Case {
             }
             learn_from(&observation.outcome, &mut names);
         }
-        if let Some(domain) = &self.target.domain {
+        let sender = self.terms.outbound.as_ref().map(|outbound| &outbound.domain);
+        for domain in self.target.domain.iter().chain(sender) {
             names.learn(domain);
         }
         let mut value = serde_json::to_value(self)?;

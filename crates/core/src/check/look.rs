@@ -8,8 +8,8 @@ use futures::future::{join, join_all, join3};
 use super::account::{account_tests, tries_account};
 use super::board::{Board, Search};
 use super::exchange::{Known, blacklists, exchange_host, exchange_service};
-use super::nobody;
 use super::submission::{submission_of, visit_submission};
+use super::{nobody, outbound};
 use crate::probe::dns;
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
@@ -38,6 +38,12 @@ pub(super) struct Look<'a> {
 /// Looks at the target. The first vantage is the one that sends, logs in and asks blacklists.
 pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -> Outcome {
     let options = &context.options;
+    if let (Some(outbound), Target::Address { address, domain }) = (&options.outbound, target) {
+        if first {
+            outbound::look(context, outbound, address, domain).await;
+        }
+        return Outcome::default();
+    }
     if let Some(text) = options.token.as_ref().filter(|_| first) {
         token::read(context, text, options.user.as_deref(), options.login.as_ref());
     }
@@ -139,7 +145,7 @@ impl Plan {
 }
 
 /// A server known to be up, asked whether our way out is open at all.
-async fn control(context: &Context) {
+pub(super) async fn control(context: &Context) {
     let Some(host) = &context.options.control_mx else {
         return;
     };

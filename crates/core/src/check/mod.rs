@@ -6,6 +6,7 @@ mod captured;
 mod exchange;
 mod look;
 mod on_host;
+mod outbound;
 mod place;
 mod submission;
 
@@ -17,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::case::{Case, Noted, Question, Recorder, TargetRecord, Terms, millis};
+use crate::case::{Case, Noted, Outbound, Question, Recorder, TargetRecord, Terms, millis};
 use crate::chance;
 use crate::options::{AREAS, MailboxSpec, Options};
 use crate::probe::Context;
@@ -163,6 +164,7 @@ fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
     Terms {
         credentials: options.login.is_some() || options.token.is_some(),
         submission_expected: options.user.is_some() || srv || wanted,
+        outbound: options.outbound.clone().map(|it| Outbound { talks: it.talks && options.talks(), ..it }),
         user: options.user.clone().or_else(|| options.token.as_ref().map(|_| "token".to_owned())),
         send: options.send,
         mailbox: options.mailbox.is_some(),

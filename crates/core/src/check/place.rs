@@ -35,7 +35,7 @@ pub(super) async fn look_from(context: &Arc<Context>, target: &Target, roots: &R
         }
     }
     let walk = async {
-        if first {
+        if first && context.options.outbound.is_none() {
             walked(context, target, roots).await;
         }
     };

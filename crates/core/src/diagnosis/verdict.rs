@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::case::{Case, ObsId, Why};
+use crate::case::{Case, ObsId, Outbound, Why};
 use crate::catalogue::{self, Party, Severity};
 use crate::findings::{Check, State};
 use crate::questions::describe;
@@ -84,7 +84,8 @@ fn counts(case: &Case, judged: &Judged) -> bool {
 /// Whether any check of a service, or of an answer in a bounce, came to an end: a run that reached nothing cannot call it healthy.
 fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     // Where only the DNS was to be checked, the DNS is all there is to see.
-    if !case.terms.areas.is_empty() && checks.iter().any(|c| matches!(c.state, Ok(State::Clear | State::Found))) {
+    let dns_alone = !case.terms.areas.is_empty() || case.terms.outbound.as_ref().is_some_and(|o| !o.talks);
+    if dns_alone && checks.iter().any(|c| matches!(c.state, Ok(State::Clear | State::Found))) {
         return true;
     }
     checks.iter().any(|c| {
@@ -152,6 +153,9 @@ impl Goal {
             (None, None, host) => format!("Mail by way of {}", host.as_ref().unwrap_or(&target.input)),
         };
         let user = case.terms.user.as_deref().unwrap_or("a user");
+        if let Some(outbound) = &case.terms.outbound {
+            return there(outbound, target.address.as_deref().unwrap_or(&target.input), verdict);
+        }
         match (self, verdict) {
             (_, Verdict::Healthy) => format!("{mail} is received as it should be"),
             (Goal::Receive, Verdict::AtRisk) => format!("{mail} arrives, but is at risk"),
@@ -168,6 +172,20 @@ impl Goal {
                 format!("It could not be told whether {lower} arrives")
             }
         }
+    }
+}
+
+/// Where mail is sent: whether the receiver takes it, or, where that could not be asked, may dislike the sender.
+fn there(outbound: &Outbound, recipient: &str, verdict: Verdict) -> String {
+    let mail = format!("mail from {} to {recipient}", outbound.sender);
+    let upper = mail.replacen("mail", "Mail", 1);
+    match verdict {
+        Verdict::Healthy if outbound.talks => format!("{upper} is accepted there"),
+        Verdict::Healthy => format!("Nothing speaks against {mail}, as far as the receiver can look it up"),
+        Verdict::AtRisk => format!("{upper} may be refused"),
+        Verdict::Degraded => format!("{upper} gets there with trouble"),
+        Verdict::Broken => format!("{upper} does not get there"),
+        Verdict::Inconclusive => format!("It could not be told whether {mail} gets there"),
     }
 }
 

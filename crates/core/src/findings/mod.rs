@@ -15,7 +15,9 @@ mod firewall;
 mod found;
 mod host;
 mod mailbox;
+mod outbound;
 pub(crate) mod records;
+mod refusals;
 mod relay;
 pub mod replies;
 mod reputation;
@@ -130,11 +132,14 @@ impl Rule {
     }
 
     fn run(&self, case: &Case, out: &mut Examined) {
+        if !outbound::concerns(case, self) {
+            return;
+        }
         let everywhere: Vec<VantageId> = case.vantage_ids().collect();
         let vantages = if self.overall { everywhere.into_iter().take(1).collect() } else { everywhere };
         for from in &vantages {
             match self.scope {
-                Scope::Domain(examine) => self.over(case, case.mail_domain(), from, examine, out),
+                Scope::Domain(examine) => self.over(case, outbound::domains(case, self), from, examine, out),
                 Scope::Host(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Addr(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Service(roles, examine) => {
@@ -230,6 +235,7 @@ pub fn examine_with(case: &Case, rules: &[Rule]) -> Examined {
     for rule in rules {
         rule.run(case, &mut out);
     }
+    outbound::assign(case, &mut out.findings);
     out
 }
 

@@ -28,6 +28,8 @@ const BY_PHASE: &[(Phase, Meaning, &str)] = &[
     (Phase::Rcpt, M::Refused, "recipient-refused"),
     (Phase::Rcpt, M::Deferred, "rcpt-deferred"),
     (Phase::Mail, M::Deferred, "rcpt-deferred"),
+    (Phase::Mail, M::ClientBlocked, "recipient-refused"),
+    (Phase::Mail, M::PtrRequired, "recipient-refused"),
     (Phase::Data, M::Refused, "data-rejected-content"),
     (Phase::Content, M::Refused, "data-rejected-content"),
 ];

@@ -62,9 +62,14 @@ async fn unchecked(context: &Context, domain: &str, via: Via) {
 /// The other records of the domain, for the report and for rules that compare resolvers.
 pub async fn other_records(context: &Context, domain: &str, via: Via) {
     let types = [RecordType::A, RecordType::Aaaa, RecordType::Ns, RecordType::Soa, RecordType::Txt];
+    some_records(context, domain, via, &types).await;
+}
+
+/// Records of some types of the domain.
+pub async fn some_records(context: &Context, domain: &str, via: Via, types: &[RecordType]) {
     let on = Domain::new(domain);
-    join_all(types.map(|rtype| {
-        let on = &on;
+    join_all(types.iter().map(|rtype| {
+        let (on, rtype) = (&on, *rtype);
         async move { context.lookup(&Records { rtype, via }, on, via, domain, rtype).await }
     }))
     .await;

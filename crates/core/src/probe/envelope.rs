@@ -28,6 +28,24 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// The envelope of a sender, whose mail goes to one recipient.
+    pub fn of_sender(sender: &str, recipient: &str) -> Self {
+        Self {
+            target: Some(recipient.to_owned()),
+            domain: None,
+            sender: Some(sender.to_owned()),
+            relay: None,
+            nobody: String::new(),
+            authenticated: false,
+        }
+    }
+
+    /// Tries the envelope of a sender: one transaction, never past RCPT. Gives whether the server answered it.
+    pub async fn as_sender(&self, context: &Context, way: &Way, session: &mut Session) -> bool {
+        let Some(recipient) = self.target.as_deref() else { return false };
+        self.transaction(context, way, session, (Sender::Given, Recipient::Target), recipient).await.is_some()
+    }
+
     /// Tries the envelope of a stranger on a mail exchanger. `took_target` is told, as soon as it is known, whether
     /// the address under test was accepted.
     pub async fn as_stranger(&self, context: &Context, way: &Way, session: &mut Session, took_target: impl Fn(bool)) {

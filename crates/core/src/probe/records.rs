@@ -153,20 +153,30 @@ pub async fn follow_arrivals(context: &Context, domain: &str) {
         let client = client_of(&hops).filter(|_| asked.path == Path::Submission);
         clients.extend(client.map(|(ip, helo)| (ip, helo.to_owned())));
     }
-    let senders =
-        join_all(clients.iter().take(MAX_CLIENTS).zip(sender.into_iter().cycle()).map(|((ip, helo), sender)| {
-            let book = &book;
-            async move {
-                let identity = Identity { ip: *ip, helo, mail_from: sender };
-                for _ in 0..MAX_QUESTIONS {
-                    match spf::evaluate(&identity, &|ask| book.answer(ask)) {
-                        Ok(_) => break,
-                        Err(ask) => book.answer_all(vec![ask]).await,
-                    }
-                }
-            }
-        }));
+    let senders = async {
+        if let Some(sender) = sender {
+            evaluate(&book, &clients, sender).await;
+        }
+    };
     join(keys(&book, signatures), senders).await;
+}
+
+/// Whatever SPF needs to be evaluated for clients, with their EHLO names, that send in a sender's name.
+pub async fn follow_senders(context: &Context, clients: Vec<(IpAddr, String)>, sender: &str) {
+    evaluate(&Book { context, asked: Mutex::default() }, &clients, sender).await;
+}
+
+async fn evaluate(book: &Book<'_>, clients: &[(IpAddr, String)], sender: &str) {
+    join_all(clients.iter().take(MAX_CLIENTS).map(|(ip, helo)| async move {
+        let identity = Identity { ip: *ip, helo, mail_from: sender };
+        for _ in 0..MAX_QUESTIONS {
+            match spf::evaluate(&identity, &|ask| book.answer(ask)) {
+                Ok(_) => break,
+                Err(ask) => book.answer_all(vec![ask]).await,
+            }
+        }
+    }))
+    .await;
 }
 
 /// The client that handed a message over, as the first server behind that of submission wrote it down.

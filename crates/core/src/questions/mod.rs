@@ -9,6 +9,7 @@ pub mod dns;
 pub mod host;
 pub mod line_ends;
 pub mod mailbox;
+pub mod outbound;
 pub mod place;
 pub mod policies;
 pub mod smtp;
@@ -29,6 +30,7 @@ pub(crate) fn link(observation: &Observation, graph: &mut Graph) {
         (tcp::Connect::PROBE, link_as::<tcp::Connect>),
         (smtp::Auth::PROBE, link_as::<smtp::Auth>),
         (tls::Handshake::PROBE, link_as::<tls::Handshake>),
+        (outbound::Sending::PROBE, link_as::<outbound::Sending>),
         (host::lookups::Lookups::PROBE, link_as::<host::lookups::Lookups>),
         (host::clients::Clients::PROBE, link_as::<host::clients::Clients>),
     ];

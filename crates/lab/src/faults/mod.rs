@@ -4,6 +4,7 @@ mod account;
 mod delivery;
 mod dns;
 mod envelope;
+mod outbound;
 mod part;
 mod records;
 mod reputation;
@@ -36,12 +37,22 @@ pub struct Fault {
     pub apply: fn(&mut Setup) -> Result<(), LabError>,
 }
 
-/// A fault by its code.
+/// A fault of the lab as a receiver by its code.
 pub fn find(code: &str) -> Option<&'static Fault> {
     all().find(|fault| fault.code == code)
 }
 
-/// Every fault.
+/// A fault of a sender by its code.
+pub fn find_of_sender(code: &str) -> Option<&'static Fault> {
+    of_sender().find(|fault| fault.code == code)
+}
+
+/// Every fault of a sender, to be seen by `check --outbound`.
+pub fn of_sender() -> impl Iterator<Item = &'static Fault> {
+    outbound::FAULTS.iter()
+}
+
+/// Every fault of the lab as a receiver.
 pub fn all() -> impl Iterator<Item = &'static Fault> {
     [
         dns::FAULTS,

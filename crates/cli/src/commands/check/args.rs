@@ -5,7 +5,24 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 /// Blacklists that many servers ask.
-const COMMON_LISTS: &str = "zen.spamhaus.org,dbl.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
+pub(super) const COMMON_LISTS: &str = "zen.spamhaus.org,dbl.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
+
+/// What makes no sense where the sender is under test.
+const SENDING: [&str; 13] = [
+    "user",
+    "password_file",
+    "password_command",
+    "auth_token_file",
+    "mailbox",
+    "send",
+    "send_via",
+    "mail_from",
+    "rcpt",
+    "relay_rcpt",
+    "probe_auth",
+    "on_host",
+    "domain",
+];
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +43,11 @@ pub(crate) enum Format {
   maildoctor check example.org --on-host --listen 60s
   maildoctor check example.org --from local --from ssh:root@outside.example.net --from socks5://192.0.2.1:1080
   maildoctor check example.org --watch 5m
+  maildoctor check --outbound me@mine.example you@theirs.example --helo mail.mine.example
+  maildoctor check --outbound me@mine.example you@theirs.example --source-ip 192.0.2.25
+
+With --outbound the sender is looked at: on the host that sends, the receiver's own replies show what it has against
+it; for the address of another machine (--source-ip) what the receiver can look up. Blacklists are asked for it.
 
 A bare name is a domain. With a host and port, a URL or an IP address no domain is tested unless --domain names one.")]
 pub(crate) struct Args {
@@ -77,6 +99,12 @@ pub(crate) struct Args {
     /// The file with the password at the outside provider.
     #[arg(long, value_name = "FILE")]
     pub(super) via_password_file: Option<PathBuf>,
+    /// Look at this sender, whose mail goes to TARGET: what the receiver can know of it, and its replies, never past RCPT.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = SENDING)]
+    pub(super) outbound: Option<String>,
+    /// The address that the sender's mail leaves from [default: the one by which this machine reaches the receiver].
+    #[arg(long, value_name = "ADDR", requires = "outbound")]
+    pub(super) source_ip: Option<std::net::IpAddr>,
     /// Our EHLO name [default: the confirmed reverse name of our address, or an address literal].
     #[arg(long, value_name = "NAME")]
     pub(super) helo: Option<String>,

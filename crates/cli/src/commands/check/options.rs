@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use maildoctor_core::case::Outbound;
 use maildoctor_core::options::{self, AREAS, Login, MailboxSpec, Options, Outside, Ports, VantageSpec};
 use maildoctor_core::questions::tcp::Role;
 use maildoctor_core::target::Target;
 
 use super::Args;
+use super::args::COMMON_LISTS;
 use crate::commands::secret;
 
 /// Three well-known public resolvers: what the world outside sees.
@@ -35,6 +37,13 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         }
         (None, None) => AREAS.to_vec(),
     };
+    let outbound = outbound(args, &vantages)?;
+    let mut lists: Vec<&str> = args.dnsbl.iter().map(String::as_str).collect();
+    if lists.is_empty() && outbound.is_some() {
+        lists = COMMON_LISTS.split(',').collect();
+    }
+    // Mail leaves from the address that was named, where it is one of this machine's.
+    let own = args.source_ip.filter(|ip| own_address(*ip).is_ok() && vantages == [VantageSpec::Local]);
     Ok(Options {
         domain: args.domain.as_deref().map(maildoctor_core::target::domain_name).transpose()?,
         resolver,
@@ -53,6 +62,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         login,
         send: args.send,
         outside: outside(args)?,
+        outbound,
         helo: args.helo.clone().map(|name| plain("--helo", name)).transpose()?,
         mail_from: args.mail_from.as_deref().map(|a| address("--mail-from", a)).transpose()?,
         rcpt: args.rcpt.as_deref().map(|a| address("--rcpt", a)).transpose()?,
@@ -61,10 +71,10 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         vantages,
         on_host: args.on_host,
         listen: listen(args)?,
-        bind: args.bind.map(own_address).transpose()?,
+        bind: args.bind.map(own_address).transpose()?.or(own),
         mta_config: args.mta_config.as_deref().map(settings_folder).transpose()?,
         control_mx: args.control_mx.clone(),
-        dnsbl: args.dnsbl.iter().map(|zone| maildoctor_core::target::domain_name(zone)).collect::<Result<_, _>>()?,
+        dnsbl: lists.into_iter().map(maildoctor_core::target::domain_name).collect::<Result<_, _>>()?,
         dkim_selectors: args.dkim_selector.iter().map(|s| selector(s)).collect::<Result<_, _>>()?,
         probe_auth: args.probe_auth,
         insecure_auth: args.insecure_auth,
@@ -76,6 +86,39 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
         keep_message: args.keep_message,
         arguments: arguments(std::env::args().skip(1)),
     })
+}
+
+/// The sender under test, whose mail goes to the target.
+fn outbound(args: &Args, vantages: &[VantageSpec]) -> anyhow::Result<Option<Outbound>> {
+    let Some(text) = &args.outbound else { return Ok(None) };
+    let Ok(Target::Address { address: sender, domain }) = Target::parse(text) else {
+        bail!("--outbound wants the sender's address such as me@mine.example, and `{}` is none", text.escape_debug());
+    };
+    if !matches!(Target::parse(&args.target), Ok(Target::Address { .. })) {
+        bail!(
+            "with --outbound the target is the recipient's address such as you@theirs.example, and `{}` is none",
+            args.target.escape_debug()
+        );
+    }
+    if vantages.len() > 1 {
+        bail!("mail leaves from one place; with --outbound give --from once");
+    }
+    if let Some(ip) = args.source_ip
+        && (ip.is_unspecified() || ip.is_multicast() || ip == std::net::Ipv4Addr::BROADCAST)
+    {
+        bail!("--source-ip wants the address that mail leaves from, and nothing can be sent from {ip}");
+    }
+    if let Some(ip) = args.source_ip.filter(|ip| maildoctor_wire::rdns::is_private(*ip) && !ip.is_loopback()) {
+        bail!("--source-ip wants the address that the world sees, and {ip} is private; `--bind {ip}` goes with it");
+    }
+    if let (Some(source), Some(bind)) = (args.source_ip, args.bind)
+        && source.is_ipv4() != bind.is_ipv4()
+    {
+        bail!("--source-ip {source} and --bind {bind} are not of one family; give two of one");
+    }
+    let here = vantages == [VantageSpec::Local];
+    let talks = args.source_ip.is_none_or(|ip| !here || args.bind.is_some() || own_address(ip).is_ok());
+    Ok(Some(Outbound { sender, domain, source: args.source_ip.or(args.bind), talks }))
 }
 
 /// The arguments that next tests build on: a test is made once, so what repeats a run is left out.

@@ -23,6 +23,7 @@ use crate::output;
   maildoctor lab --fault dnsbl-timeout
   maildoctor lab --fault cert-expired --fault relay-open
   maildoctor lab --blacklists 12 --fault dnsbl-timeout
+  maildoctor lab --outbound --fault spf-excludes-server
   maildoctor lab --scenario story.toml
   maildoctor lab console blacklists
 
@@ -43,6 +44,9 @@ pub(crate) struct Args {
     /// The file that keeps the settings of the console; made where there is none, and stronger than --blacklists.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Look at another domain that sends to the lab, by `check --outbound`; faults are then the sender's where it can have them.
+    #[arg(long)]
+    outbound: bool,
     /// List the faults and end.
     #[arg(long)]
     list: bool,
@@ -62,14 +66,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         return console::run(args);
     }
     if args.list {
-        let width = faults::all().map(|f| f.code.len()).max().unwrap_or(0);
-        let lines: String = faults::all()
-            .map(|f| {
-                let title = maildoctor_core::catalogue::entry(f.code).map_or("", |e| e.title.as_str());
-                format!("{:width$}  {title}\n", f.code)
-            })
-            .collect();
-        output::print(&lines)?;
+        let line = |f: &faults::Fault| {
+            let title = maildoctor_core::catalogue::entry(f.code).map_or("", |e| e.title.as_str());
+            format!("{:28}  {title}\n", f.code)
+        };
+        let (received, sent): (String, String) =
+            (faults::all().map(line).collect(), faults::of_sender().map(line).collect());
+        output::print(&format!("{received}\nWith --outbound, of the sender:\n{sent}"))?;
         return Ok(0);
     }
     let mut scenario = match &args.scenario {
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     if let Some(count) = args.blacklists {
         scenario.blacklists = Some(blacklists::many(count)?);
     }
+    scenario.outbound |= args.outbound;
     scenario.settings = args.settings.clone().or(scenario.settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -2,13 +2,17 @@
 //! banner-localhost, banner-leaks-version, helo-unresolvable.
 
 use maildoctor_wire::banner::is_private_name;
-use maildoctor_wire::wording::named_zone;
+use maildoctor_wire::wording::{Meaning, meaning, named_zone};
 
+use super::super::outbound::case_sends;
+use super::super::refusals::{lay_on, refusals};
 use super::super::ways::{address_answers, called};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::{Skip, Why};
+use crate::questions::outbound::Sending;
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
-use crate::subject::{Host, Service};
+use crate::subject::{Host, Service, VantageId};
 
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 const MX: &[Role] = &[Role::Smtp];
@@ -21,6 +25,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-localhost"], MX, localhost),
     Rule::service(&["banner-leaks-version"], MX, version),
     Rule::service(&["helo-unresolvable"], MX, unresolvable),
+    Rule::vantage(&["helo-unresolvable"], own_name_unresolvable),
 ];
 
 fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -110,6 +115,38 @@ fn version(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .says(format!("the banner of {} tells product and version: {version}", called(at.case, &at.on, &at.from)))
             .detail("version", version.as_str())
             .witnessed(banner.id());
+    }
+    found.state()
+}
+
+/// The name by which mail that is sent greets.
+fn own_name_unresolvable(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    if !case_sends(at.case) {
+        return Ok(State::NotApplicable);
+    }
+    let sending = at.ask(&Sending)?;
+    let Some(name) = &sending.helo else {
+        return Err(Why::Skipped(Skip {
+            because: "by which name the sending server greets is not known".to_owned(),
+            option: "--helo NAME".to_owned(),
+        }));
+    };
+    if name.starts_with('[') {
+        return Ok(State::NotApplicable);
+    }
+    let [v4, v6] = address_answers(at, &Host::new(name))?;
+    let (four, six) = (v4.need(|d| d.definite())?, v6.need(|d| d.definite())?);
+    let private = is_private_name(name);
+    if private || four.addresses().is_empty() && six.addresses().is_empty() {
+        let why = if private { "a name that means nothing outside" } else { "a name without an address" };
+        let finding = found
+            .is(Key::Named(name.clone()))
+            .says(format!("the sending server greets as {name}, {why}"))
+            .detail("name", name.as_str())
+            .witnessed(sending.id())
+            .witnessed(v4.id())
+            .witnessed(v6.id());
+        lay_on(finding, refusals(at.case, |phase, reply| meaning(phase, reply) == Some(Meaning::HeloRejected)));
     }
     found.state()
 }

@@ -1,10 +1,13 @@
-//! Reverse DNS: ptr-missing, ptr-mismatch, ptr-generic of the exchangers, and ptr-slow of our own address.
+//! Reverse DNS: ptr-missing, ptr-mismatch, ptr-generic of the exchangers and of the sender, and ptr-slow of our own address.
 
 use std::net::IpAddr;
 
-use maildoctor_wire::rdns::{is_private, looks_generic};
+use maildoctor_wire::rdns::looks_generic;
+use maildoctor_wire::wording::{Meaning, meaning};
 
 use super::super::banner::waits::{WAITED_MS, greeted_by_any};
+use super::super::outbound::{Part, part};
+use super::super::refusals::{Refusal, lay_on, refusals_of};
 use super::super::ways::{banner_wait, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
@@ -23,10 +26,9 @@ pub(super) const RULES: &[Rule] = &[
 /// From here on a lookup of our own name counts as slow, in milliseconds.
 const SLOW_MS: u64 = 2000;
 
-/// Only addresses at which mail is exchanged: nobody asks for the reverse name of a submission host.
-fn exchanges(at: &At<'_, Addr>) -> bool {
-    let routable = at.on.0.is_loopback() || !is_private(at.on.0);
-    routable && services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0)
+/// Refusals for want of a reverse name that leads back.
+fn for_want_of_a_name(at: &At<'_, Addr>) -> Vec<Refusal> {
+    refusals_of(at.case, at.on.0, |phase, reply| meaning(phase, reply) == Some(Meaning::PtrRequired))
 }
 
 fn names<'c>(at: &At<'c, Addr>) -> Result<(Seen<'c, Dns>, Vec<&'c str>), Why> {
@@ -36,24 +38,23 @@ fn names<'c>(at: &At<'c, Addr>) -> Result<(Seen<'c, Dns>, Vec<&'c str>), Why> {
 }
 
 fn missing(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    if !exchanges(at) {
-        return Ok(State::NotApplicable);
-    }
+    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if names.is_empty() {
-        found
+        let finding = found
             .is(Key::Named("ptr".to_owned()))
-            .says(format!("the mail exchanger's address {} has no reverse name", at.on))
+            .says(format!("{} {} has no reverse name", part.called(), at.on))
             .detail("address", at.on.to_string())
             .witnessed(seen.id());
+        if part == Part::Sender {
+            lay_on(finding, for_want_of_a_name(at));
+        }
     }
     found.state()
 }
 
 fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    if !exchanges(at) {
-        return Ok(State::NotApplicable);
-    }
+    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if names.is_empty() {
         return Ok(State::NotApplicable);
@@ -77,28 +78,32 @@ fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
     let name = names.first().copied().unwrap_or_default();
     let finding = found
         .is(Key::Named("ptr".to_owned()))
-        .says(format!("the reverse name {name} of the mail exchanger's address {} does not lead back to it", at.on))
+        .says(format!("the reverse name {name} of {} {} does not lead back to it", part.called(), at.on))
         .detail("address", at.on.to_string())
         .detail("name", name)
         .witnessed(seen.id());
     for id in shown {
         finding.witnessed(id);
     }
+    if part == Part::Sender {
+        lay_on(finding, for_want_of_a_name(at));
+    }
     found.state()
 }
 
 fn generic(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    if !exchanges(at) {
-        return Ok(State::NotApplicable);
-    }
+    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if let Some(name) = names.iter().find(|name| looks_generic(name, at.on.0)) {
-        found
+        let finding = found
             .is(Key::Named("ptr".to_owned()))
-            .says(format!("the reverse name {name} of {} looks like that of a dial-up line", at.on))
+            .says(format!("the reverse name {name} of {} {} looks like that of a dial-up line", part.called(), at.on))
             .detail("address", at.on.to_string())
             .detail("name", *name)
             .witnessed(seen.id());
+        if part == Part::Sender {
+            lay_on(finding, for_want_of_a_name(at));
+        }
     }
     found.state()
 }

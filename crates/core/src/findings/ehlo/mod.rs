@@ -115,7 +115,8 @@ fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             ))
             .detail("name", ehlo.argument.as_str())
             .detail("reply", reply.quoted())
-            .witnessed(id);
+            .witnessed(id)
+            .owes_step(id);
     }
     found.state()
 }

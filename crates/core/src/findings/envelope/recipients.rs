@@ -98,7 +98,9 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     let zone = named_zone(&reply.text());
     finding.known("zone", zone.as_deref());
-    if matches!(code, "rcpt-deferred" | "rcpt-rejected-dnsbl" | "server-storage-full") {
+    let may_have_a_cause =
+        ["rcpt-deferred", "rcpt-rejected-dnsbl", "server-storage-full", "recipient-refused", "sender-rejected"];
+    if may_have_a_cause.contains(&code) {
         finding.owes_step(seen.id());
     }
     if let Some(zone) = zone.filter(|zone| code == "rcpt-rejected-dnsbl" && !was_asked(at.case, zone)) {

@@ -82,14 +82,21 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .detail("code", reply.code)
-            .witnessed(given.id());
+            .witnessed(given.id())
+            .owes_step(given.id());
     }
     found.state()
 }
 
 /// What MAIL is refused for whoever the sender is.
-const AT_MAIL_CODES: &[&str] =
-    &["server-storage-full", "server-config-error", "rate-limited", "rcpt-deferred", "rcpt-rejected-dnsbl"];
+const AT_MAIL_CODES: &[&str] = &[
+    "server-storage-full",
+    "server-config-error",
+    "rate-limited",
+    "rcpt-deferred",
+    "rcpt-rejected-dnsbl",
+    "recipient-refused",
+];
 
 fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
@@ -109,7 +116,7 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let Some(zone) = named_zone(&reply.text()) {
             finding.detail("zone", zone);
         }
-        if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full") {
+        if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full" | "recipient-refused") {
             finding.owes_step(seen.id());
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Line {
 
 /// The records that were seen from the first vantage.
 pub(crate) fn of(case: &Case) -> Vec<Line> {
-    let (Some(domain), Some(from)) = (case.mail_domain(), case.vantage_ids().next()) else { return Vec::new() };
+    let (Some(domain), Some(from)) = (case.records_domain(), case.vantage_ids().next()) else { return Vec::new() };
     let at = At::new(case, domain, from);
     let mut out: Vec<Line> = Vec::new();
     out.extend(of_spf(&at));

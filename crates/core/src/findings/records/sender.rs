@@ -2,22 +2,28 @@
 //!
 //! Which server hands a domain's mail to the world cannot be seen from outside: it need not be an exchanger,
 //! nor the host of submission. A message of ours that arrived shows it: there the next server wrote down from
-//! whom it took it, and what it made of that client.
+//! whom it took it, and what it made of that client. With `--outbound` the sending address is what is asked about.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
 
+use maildoctor_wire::rdns::is_private;
 use maildoctor_wire::records::spf::{self, Evaluated, Identity, Verdict};
+use maildoctor_wire::reply::Reply;
 
+use super::super::outbound::{hidden, sending};
+use super::super::refusals::{lay_on, refusals_of};
 use super::super::{At, Basis, Found, Rule, State, Told};
 use super::{Ids, views};
 use crate::case::{Case, ObsId, Skip, Why};
+use crate::catalogue::Severity;
 use crate::probe::records::client_of;
 use crate::questions::dns::Followed;
 use crate::questions::mailbox::{Arrival, Arrived};
+use crate::questions::outbound::Sending;
 use crate::questions::policies::{self, record_type};
 use crate::questions::smtp::Path;
-use crate::subject::Domain;
+use crate::subject::{Addr, Domain};
 
 pub(super) const RULES: &[Rule] = &[Rule::domain(&["spf-excludes-server"], excludes).over_all_vantages()];
 
@@ -57,6 +63,69 @@ fn handover(case: &Case) -> Option<Handover> {
 }
 
 fn excludes(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    match &at.case.terms.outbound {
+        Some(outbound) => excludes_sender(at, found, &outbound.sender),
+        None => excludes_relay(at, found),
+    }
+}
+
+/// Whether a reply says that SPF is its reason (RFC 7372: X.7.23, X.7.24).
+fn names_spf(reply: &Reply) -> bool {
+    let text = reply.text().to_ascii_lowercase();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "spf");
+    let code = reply.enhanced().is_some_and(|code| matches!(code.kind(), (7, 23 | 24)));
+    words || code || text.contains("sender policy framework")
+}
+
+/// The addresses that mail is sent from, each held against the sender's record.
+fn excludes_sender(at: &At<'_, Domain>, found: &mut Found<'_>, sender: &str) -> Told {
+    let (addresses, known) = sending(at.case, &at.from)?;
+    at.note(known);
+    let helo = at.case.ask(&Sending, &at.from, &at.from).ok().and_then(|seen| seen.helo.clone()).unwrap_or_default();
+    for ip in addresses {
+        if is_private(ip) && !ip.is_loopback() {
+            found.missed(hidden(ip));
+            continue;
+        }
+        let (out, ids) = match evaluate(at, ip, &helo, sender) {
+            Ok(told) => told,
+            Err(why) => {
+                found.missed(why);
+                continue;
+            }
+        };
+        if out.verdict == Verdict::TempError {
+            found.missed(Why::Denied(known));
+        }
+        if !matches!(out.verdict, Verdict::Fail | Verdict::SoftFail) {
+            continue;
+        }
+        let term = out.by.map(|(_, term)| term).unwrap_or_default();
+        let finding = found
+            .is(Addr(ip))
+            .says(format!(
+                "the SPF record of {} does not list the sending address {ip}: `{term}` makes it a {}",
+                at.on,
+                out.verdict.name()
+            ))
+            .detail("domain", at.on.as_str())
+            .detail("address", ip.to_string())
+            .detail("term", term)
+            .detail("result", out.verdict.name())
+            .witnessed(known);
+        // Many refuse what the domain itself disowns; a softfail is only counted.
+        if out.verdict == Verdict::Fail {
+            finding.severity(Severity::Degraded);
+        }
+        ids.iter().for_each(|id| {
+            finding.witnessed(*id);
+        });
+        lay_on(finding, refusals_of(at.case, ip, |_, reply| names_spf(reply)));
+    }
+    found.state()
+}
+
+fn excludes_relay(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let user = at.case.terms.user.clone().filter(|user| user.contains('@'));
     let ours = |user: &String| user.rsplit_once('@').is_some_and(|(_, domain)| Domain::new(domain) == at.on);
     let Some((sender, handed)) = user.filter(ours).zip(handover(at.case)) else {
@@ -116,6 +185,18 @@ pub(super) fn evaluate(at: &At<'_, Domain>, ip: IpAddr, helo: &str, mail_from: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replies_that_name_spf() {
+        for (code, text) in [
+            (550, "5.7.23 The message was rejected because of Sender Policy Framework violation"),
+            (550, "5.7.1 SPF check failed for example.org"),
+            (550, "5.7.24 not accepted"),
+        ] {
+            assert!(names_spf(&Reply::line(code, text)), "{text}");
+        }
+        assert!(!names_spf(&Reply::line(550, "5.7.1 Access denied; see https://spfbl.example/")));
+    }
 
     #[test]
     fn only_a_fail_is_one() {

@@ -6,10 +6,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use maildoctor_wire::dnsbl::{self, Meaning};
+use maildoctor_wire::reply::Reply;
 
-use super::super::ways::sources;
-use super::super::{At, Found, Key, Rule, State, Told, services};
-use super::{answers, lay_on_refusals, test_domain};
+use super::super::outbound::{Part, case_sends, part};
+use super::super::refusals::{lay_on, refusals_of};
+use super::super::ways::{sources, target_rcpt};
+use super::super::{At, Finding, Found, Key, Rule, State, Told, services};
+use super::{answers, refusals_by, test_domain};
 use crate::case::{Seen, Why};
 use crate::catalogue::{Party, Severity};
 use crate::questions::dns::{Dns, ListEntry, ListedDomain, RecordType, Via};
@@ -59,7 +62,7 @@ impl Listing {
         format!("{} ({}{what}{reason})", self.zone, self.answer)
     }
 
-    fn details(&self, finding: &mut super::Finding) {
+    fn details(&self, finding: &mut Finding) {
         finding
             .detail("zone", self.zone.as_str())
             .detail("answer", self.answer.to_string())
@@ -72,17 +75,49 @@ impl Listing {
 /// Whose address it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
-    /// A mail exchanger of the domain.
-    Exchanger,
+    /// A mail exchanger of the domain, or the sender.
+    Tested(Part),
     /// The one that we come from.
     Ours,
 }
 
-fn whose(at: &At<'_, Addr>) -> Option<Whose> {
-    if services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0) {
-        return Some(Whose::Exchanger);
+impl Whose {
+    fn of(at: &At<'_, Addr>) -> Result<Option<Self>, Why> {
+        let part = part(at)?.map(Whose::Tested);
+        let ours = || sources(at.case, &at.from).contains(&at.on.0) && !case_sends(at.case);
+        Ok(part.or_else(|| ours().then_some(Whose::Ours)))
     }
-    sources(at.case, &at.from).contains(&at.on.0).then_some(Whose::Ours)
+
+    fn called(self) -> &'static str {
+        match self {
+            Whose::Tested(part) => part.called(),
+            Whose::Ours => "our own address",
+        }
+    }
+}
+
+/// How bad a listing is.
+fn severity(at: &At<'_, Addr>, whose: Whose, listing: &Listing) -> Severity {
+    let policy = listing.meaning == Meaning::Policy;
+    let wide = dnsbl::known(listing.zone.as_str()).is_some_and(|list| list.wide);
+    match whose {
+        // It matters only where it is what the server refuses us for.
+        Whose::Ours => Severity::Advice,
+        // Mail comes in all the same; what this server sends itself does not get out everywhere.
+        Whose::Tested(Part::Exchanger) if policy => Severity::Advice,
+        Whose::Tested(Part::Exchanger) => Severity::Risk,
+        Whose::Tested(Part::Sender) if policy || !wide => Severity::Risk,
+        // This receiver takes the mail; many others will not.
+        Whose::Tested(Part::Sender) if taken(at) => Severity::Degraded,
+        Whose::Tested(Part::Sender) => Severity::Blocker,
+    }
+}
+
+/// Whether a server takes the recipient under test.
+fn taken(at: &At<'_, Addr>) -> bool {
+    services(at.case, &[Role::Smtp], &at.from, false).into_iter().any(|service| {
+        target_rcpt(&At::new(at.case, service, at.from.clone())).is_ok_and(|reply| reply.accepted().is_some())
+    })
 }
 
 /// The answers of every list that was asked for an address.
@@ -96,7 +131,7 @@ fn asked_for<'c>(at: &At<'c, Addr>) -> Vec<(Zone, Seen<'c, Dns>)> {
 }
 
 fn address(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    let Some(whose) = whose(at) else { return Ok(State::NotApplicable) };
+    let Some(whose) = Whose::of(at)? else { return Ok(State::NotApplicable) };
     let asked = asked_for(at);
     let entry = |address: IpAddr, rtype| ListEntry { address, rtype, via: Via::Own };
     if asked.is_empty() {
@@ -121,14 +156,10 @@ fn address(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
         };
         let policy = listing.meaning == Meaning::Policy;
         let code = if policy { "ip-listed-pbl" } else { "ip-listed" };
-        let called = match whose {
-            Whose::Exchanger => "the mail exchanger's address",
-            Whose::Ours => "the address that we come from,",
-        };
-        let comma = if whose == Whose::Ours { "," } else { "" };
+        let called = whose.called();
         let finding = found.is_a(code, Key::Named(format!("{called} {zone}")));
         finding
-            .says(format!("{called} {}{comma} is on the list {}", at.on, listing.in_words()))
+            .says(format!("{called} {} is on the list {}", at.on, listing.in_words()))
             .detail("address", at.on.to_string())
             .witnessed(seen.id())
             .witnessed(test);
@@ -136,17 +167,15 @@ fn address(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
             finding.witnessed(texts.id());
         }
         listing.details(finding);
-        match whose {
-            // Mail comes in all the same; what this server sends itself does not get out everywhere.
-            Whose::Exchanger => finding.severity(if policy { Severity::Advice } else { Severity::Risk }),
-            // It matters only where it is what the server refuses us for.
-            Whose::Ours => {
-                finding.suspected = true;
-                finding.party(Party::Here).severity(Severity::Advice)
-            }
-        };
+        finding.severity(severity(at, whose, &listing));
         if whose == Whose::Ours {
-            lay_on_refusals(at.case, &zone, finding);
+            finding.suspected = true;
+            finding.party(Party::Here);
+        }
+        // It is the client whom servers refuse by lists, and never themselves.
+        if whose != Whose::Tested(Part::Exchanger) {
+            let by_this_list = |_, reply: &Reply| dnsbl::is_named_in(zone.as_str(), &reply.text());
+            lay_on(finding, refusals_of(at.case, at.on.0, by_this_list));
         }
     }
     found.state()
@@ -205,6 +234,7 @@ fn domain(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             finding.witnessed(id);
         }
         listing.details(finding);
+        lay_on(finding, refusals_by(at.case, &zone));
     }
     if !asked {
         at.ask_of(&entry(name, RecordType::A), &Zone::new("any.list"))?;

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use maildoctor_wire::dnsbl::{self, Meaning};
 
 use super::super::host::configured;
+use super::super::refusals::lay_on;
 use super::super::{At, Basis, Finding, Found, Rule, Told};
-use super::{answers, lay_on_refusals, refusals, test_domain};
+use super::{answers, refusals_by, test_domain};
 use crate::case::{Seen, Why};
 use crate::catalogue::{Party, Severity};
 use crate::questions::dns::{Dns, ListEntry, ListedDomain, RecordType, Records, Via};
@@ -115,7 +116,7 @@ fn lists_everyone(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
             ))
             .detail("answer", answer.to_string());
         common(at, finding, &seen, Severity::Advice);
-        lay_on_refusals(at.case, &at.on, finding);
+        lay_on(finding, refusals_by(at.case, &at.on));
     }
     found.state()
 }
@@ -182,7 +183,7 @@ fn refuses(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
             // Which resolver the server itself has, only its host can tell.
             finding.party(Party::Here);
         }
-        lay_on_refusals(at.case, &at.on, finding);
+        lay_on(finding, refusals_by(at.case, &at.on));
     }
     found.state()
 }
@@ -198,12 +199,12 @@ fn common(at: &At<'_, Zone>, finding: &mut Finding, seen: &Seen<'_, Dns>, unless
             if let Some(line) = list.place.line {
                 finding.detail("line", line);
             }
-            if !list.refuses && refusals(at.case, &at.on).is_empty() {
+            if !list.refuses && refusals_by(at.case, &at.on).is_empty() {
                 // Who is listed is noted, marked or welcomed, and not refused.
                 finding.severity(finding.severity.min(Severity::Risk));
             }
         }
-        None if refusals(at.case, &at.on).is_empty() => {
+        None if refusals_by(at.case, &at.on).is_empty() => {
             finding.severity(unless_asked);
         }
         None => {}

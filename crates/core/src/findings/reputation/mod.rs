@@ -7,11 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use maildoctor_wire::dnsbl;
 
-use super::{Basis, Finding, Rule, Share};
-use crate::case::{Case, ObsId, Question};
+use super::Rule;
+use super::refusals::{Refusal, refusals};
+use crate::case::{Case, Question};
 use crate::questions::dns::{Definite, ListEntry, ListedDomain};
-use crate::questions::smtp::{Banner, Mail, Rcpt};
-use crate::subject::{Service, Subject, Zone};
+use crate::subject::{Subject, Zone};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
@@ -36,30 +36,6 @@ fn test_domain(zone: &str) -> &'static str {
 }
 
 /// The refusals that name the list, or whoever runs it.
-fn refusals(case: &Case, zone: &Zone) -> Vec<(Service, ObsId)> {
-    let names = |text: String| dnsbl::is_named_in(zone.as_str(), &text);
-    let banners = case
-        .every::<Banner>()
-        .filter(|seen| seen.reply().is_some_and(|reply| reply.code == 554 && names(reply.text())))
-        .map(|seen| seen.observation());
-    let mails = case
-        .every::<Mail>()
-        .filter(|seen| seen.reply().is_some_and(|reply| !reply.is_positive() && names(reply.text())))
-        .map(|seen| seen.observation());
-    let rcpts = case
-        .every::<Rcpt>()
-        .filter(|seen| seen.reply().is_some_and(|reply| !reply.is_positive() && names(reply.text())))
-        .map(|seen| seen.observation());
-    banners
-        .chain(mails)
-        .chain(rcpts)
-        .filter_map(|observation| Some((*crate::case::subject_of::<Service>(observation)?, observation.id)))
-        .collect()
-}
-
-/// Claims those refusals: the server itself names the list as its reason.
-fn lay_on_refusals(case: &Case, zone: &Zone, finding: &mut Finding) {
-    for (service, id) in refusals(case, zone) {
-        finding.also(service).claims(id, Share::Whole, Basis::ServerSaid);
-    }
+fn refusals_by(case: &Case, zone: &Zone) -> Vec<Refusal> {
+    refusals(case, |_, reply| dnsbl::is_named_in(zone.as_str(), &reply.text()))
 }
