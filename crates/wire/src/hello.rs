@@ -146,6 +146,12 @@ pub fn read_answer(octets: &[u8]) -> Option<HelloAnswer> {
     }
 }
 
+/// Whether a suite, by its registered name, is broken, encrypts nothing or authenticates nobody (RFC 9325 section 4.1).
+pub fn is_weak(cipher: &str) -> bool {
+    const WEAK: [&str; 7] = ["_RC4_", "_RC2_", "_DES", "_3DES_", "_NULL_", "EXPORT", "_anon_"];
+    WEAK.iter().any(|part| cipher.contains(part))
+}
+
 /// The usual name of a version number.
 pub fn version_name(number: u16) -> String {
     match number {
@@ -207,6 +213,19 @@ mod tests {
             };
             assert_eq!(hello.version.0, version.number());
             assert!(hello.ciphers.len() > 40);
+        }
+    }
+
+    #[test]
+    fn weak_suites_are_known_by_their_names() {
+        let named = |number: u16| tls_parser::TlsCipherSuite::from_id(number).unwrap().name;
+        for strong in [0xc02f, 0xc013, 0x009e, 0x002f, 0x0035, 0x0041, 0xccaa] {
+            assert!(!is_weak(named(strong)), "{}", named(strong));
+        }
+        for weak in
+            [0x0004, 0x0005, 0x000a, 0x0009, 0x0003, 0x0008, 0x0001, 0x003b, 0x0018, 0x0034, 0xc018, 0xc010, 0x0016]
+        {
+            assert!(is_weak(named(weak)), "{}", named(weak));
         }
     }
 

@@ -44,6 +44,24 @@ trial! {
         system.check(&["clinic.example"])?.names("degraded", "tls-handshake-failed")
     }
 
+    nothing_newer_than_tls_1_1 {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_tls_protocols", ">=TLSv1, <=TLSv1.1");
+            plan.postfix.set("smtpd_tls_ciphers", "medium");
+            plan.postfix.set("tls_medium_cipherlist", "ALL:@SECLEVEL=0");
+        })?;
+        system.check(&["clinic.example"])?.names("degraded", "tls-version-old")
+    }
+
+    suites_that_encrypt_nothing {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_tls_protocols", ">=TLSv1.2, <=TLSv1.2");
+            plan.postfix.set("smtpd_tls_ciphers", "medium");
+            plan.postfix.set("tls_medium_cipherlist", "eNULL:@SECLEVEL=0");
+        })?;
+        system.check(&["clinic.example"])?.names("degraded", "tls-cipher-weak")
+    }
+
     implicit_tls_port_without_tls {
         let system = Plan::healthy_but(|plan| { plan.postfix.set_on("smtps", "smtpd_tls_wrappermode", "no"); })?;
         system.check_account(&["clinic.example"])?.names("degraded", "smtps-not-tls")

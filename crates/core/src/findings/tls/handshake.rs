@@ -94,6 +94,7 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("port", at.on.0.port())
         .detail("error", error.as_str())
         .witnessed(seen.id())
+        .owes_step(seen.id())
         .claims(seen.id(), Share::Whole, Basis::Witnessed);
     found.state()
 }

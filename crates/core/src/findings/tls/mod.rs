@@ -3,10 +3,11 @@
 mod certificates;
 mod handshake;
 mod submission;
+mod weak;
 
 use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [certificates::RULES, handshake::RULES, submission::RULES].concat()
+    [certificates::RULES, handshake::RULES, submission::RULES, weak::RULES].concat()
 }

@@ -1,0 +1,76 @@
+//! What only old clients can shake hands with: tls-version-old, tls-cipher-weak.
+//!
+//! Both are told by the answer to a hello of our own, sent where a modern handshake failed: it offers every version
+//! from SSLv3 and every suite there has been, the strong ones first. That a server would take a weak suite from a
+//! client that offers nothing better is no fault: opportunistic TLS lives by it.
+
+use maildoctor_wire::hello::{HelloAnswer, is_weak};
+
+use super::super::ways::called;
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use crate::case::{ObsId, Why};
+use crate::questions::tcp::Role;
+use crate::questions::tls::{Handshake, Shaken};
+use crate::subject::Service;
+
+const ROLES: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
+
+pub(super) const RULES: &[Rule] =
+    &[Rule::service(&["tls-version-old"], ROLES, version_old), Rule::service(&["tls-cipher-weak"], ROLES, cipher_weak)];
+
+/// Versions that clients of today do not speak (RFC 8996).
+const OLD: [&str; 3] = ["SSLv3", "TLS 1.0", "TLS 1.1"];
+
+/// What the server would agree on where a modern client cannot: version and suite. `None` where modern clients can.
+fn only<'c>(at: &At<'c, Service>) -> Result<Option<(&'c str, &'c str, ObsId)>, Why> {
+    let seen = at.ask(&Handshake)?;
+    match &seen.view().wire.shaken {
+        Shaken::Done { .. } => Ok(None),
+        Shaken::Failed { hello: Some(HelloAnswer::ServerHello { version, cipher }), .. } => {
+            Ok(Some((version, cipher, seen.id())))
+        }
+        Shaken::Failed { hello: Some(HelloAnswer::Alert { .. } | HelloAnswer::NotTls { .. }), .. } => Ok(None),
+        _ => Err(Why::Denied(seen.id())),
+    }
+}
+
+fn version_old(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let Some((version, cipher, id)) = only(at)? else { return Ok(State::Clear) };
+    if OLD.contains(&version) {
+        found
+            .is(Key::Named(version.to_owned()))
+            .says(format!(
+                "{} port {} speaks nothing newer than {version}, which clients of today refuse",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .detail("version", version)
+            .detail("cipher", cipher)
+            .witnessed(id)
+            .claims(id, Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+fn cipher_weak(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let Some((version, cipher, id)) = only(at)? else { return Ok(State::Clear) };
+    if is_weak(cipher) {
+        found
+            .is(Key::Named(cipher.to_owned()))
+            .says(format!(
+                "{} port {} chooses {cipher} out of all suites there are, which protects nothing that clients of today \
+                 would rely on",
+                called(at.case, &at.on, &at.from),
+                at.on.0.port()
+            ))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("port", at.on.0.port())
+            .detail("version", version)
+            .detail("cipher", cipher)
+            .witnessed(id)
+            .claims(id, Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
