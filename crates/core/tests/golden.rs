@@ -31,7 +31,8 @@ fn uncounted(text: &str) -> String {
     let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
     for place in 1..words.len() {
         let number = words[place - 1].trim_start_matches('(');
-        if words[place].starts_with("checks") && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+        let counted = words[place].starts_with("checks") || words[place].starts_with("more");
+        if counted && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
             words[place - 1] = words[place - 1].replace(number, "N");
         }
     }
