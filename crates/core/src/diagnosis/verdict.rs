@@ -62,8 +62,8 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
     if (kept_us && checks.iter().any(|c| c.state.is_err()))
         || !saw_anything(case, checks)
         || exempt(checks)
-        || unanswered(checks, "recipient-unknown")
-        || (case.terms.credentials && unanswered(checks, "auth-rejected"))
+        || unanswered(judged, checks, "recipient-unknown")
+        || (case.terms.credentials && unanswered(judged, checks, "auth-rejected"))
         || (case.terms.send && cut_off(checks, "data-rejected-content"))
         || unread(checks).is_some()
     {
@@ -105,11 +105,17 @@ fn exempt(checks: &[Check]) -> bool {
 }
 
 /// Whether something was asked for, the recipient or the account, and no server gave an answer that tells: mail may
-/// get through or not.
-fn unanswered(checks: &[Check], code: &str) -> bool {
+/// get through or not. What a root that is advice alone rests on has told: greylisting puts off whom it takes later.
+fn unanswered(judged: &[Judged], checks: &[Check], code: &str) -> bool {
+    let told = |id: &ObsId| {
+        judged.iter().any(|f| f.is_root() && f.effective == Severity::Advice && f.finding.evidence.contains_key(id))
+    };
     let asked = || checks.iter().filter(|c| c.code == code && c.state != Ok(State::NotApplicable));
-    let in_the_way =
-        |c: &Check| matches!(c.why(), Some(Why::Blocked(_) | Why::Denied(_) | Why::Failed(_) | Why::NotReached));
+    let in_the_way = |c: &Check| match c.why() {
+        Some(Why::Blocked(id) | Why::Denied(id) | Why::Failed(id)) => !told(id),
+        Some(Why::NotReached) => true,
+        _ => false,
+    };
     asked().all(|c| c.state.is_err()) && asked().any(in_the_way)
 }
 

@@ -56,7 +56,8 @@ fn version_old(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn cipher_weak(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some((version, cipher, id)) = only(at)? else { return Ok(State::Clear) };
-    if is_weak(cipher) {
+    // A server without a usable certificate has nothing else to choose: that handshake's failure is its own finding.
+    if is_weak(cipher) && !cipher.contains("_anon_") {
         found
             .is(Key::Named(cipher.to_owned()))
             .says(format!(
