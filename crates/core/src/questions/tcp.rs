@@ -145,6 +145,11 @@ impl ConnectWire {
         matches!(self.opened, Opened::Open { .. }).then_some(())
     }
 
+    /// Whether somebody took the connection, and be it to cut it at once: how far that got before we looked is chance.
+    pub fn taken(&self) -> bool {
+        matches!(self.opened, Opened::Open { .. } | Opened::Reset)
+    }
+
     /// Whether the target's side, or the path to it, was in the way; `false` also where we cannot tell.
     pub fn kept_out(&self) -> bool {
         matches!(self.opened, Opened::Refused | Opened::TimedOut | Opened::Unreachable { .. } | Opened::Reset)

@@ -40,9 +40,7 @@ fn matters(at: &At<'_, Service>, role: Role) -> bool {
         .into_iter()
         .filter(|s| s.0.is_ipv4() && at.on.0.is_ipv6())
         .any(|s| {
-            host.is_some()
-                && host_of(at.case, &s, &at.from) == host
-                && at.ask_of(&Connect, &s).is_ok_and(|c| c.open().is_some())
+            host.is_some() && host_of(at.case, &s, &at.from) == host && at.ask_of(&Connect, &s).is_ok_and(|c| c.taken())
         });
     !twin_open
 }

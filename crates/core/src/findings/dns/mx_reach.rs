@@ -182,7 +182,7 @@ fn ipv6_broken(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         let ways = ways(at.case, &host, &at.from);
         let open4 = ways
             .iter()
-            .any(|w| w.0.is_ipv4() && at.ask_of(&Connect, w).is_ok_and(|c| c.role == Role::Smtp && c.open().is_some()));
+            .any(|w| w.0.is_ipv4() && at.ask_of(&Connect, w).is_ok_and(|c| c.role == Role::Smtp && c.taken()));
         for way in ways.iter().filter(|w| w.0.is_ipv6()) {
             let connect = at.ask_of(&Connect, way)?;
             if open4 && connect.kept_out() {
