@@ -176,7 +176,10 @@ impl Session<'_> {
             self.stream.write_all(&wire(&reply.replacen(' ', "-", 1))).await.ok()?;
             self.stream.flush().await.ok()?;
         }
-        tokio::time::sleep(delay).await;
+        // A sleep of nothing takes a tick of the timer.
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let octets = wire(&reply);
         match action {
             Action::Reply | Action::Tease => self.stream.write_all(&octets).await.ok()?,
