@@ -6,11 +6,7 @@
 /// What the input says, by the words of a protocol.
 pub fn said(input: &[u8], words: &[&str]) -> Vec<u8> {
     match input.split_first() {
-        Some((first, rest)) if *first > 127 => rest
-            .iter()
-            .flat_map(|octet| word(*octet, words))
-            .copied()
-            .collect(),
+        Some((first, rest)) if *first > 127 => rest.iter().flat_map(|octet| word(*octet, words)).copied().collect(),
         _ => input.to_vec(),
     }
 }
@@ -26,14 +22,10 @@ const SPECIAL: [&[u8]; 8] = [b"\0", b"0", b" ", b"\n", b".", b"\"", b"\xff", b"\
 /// An octet as one word of the list; every eighth as a special octet.
 fn word<'a>(octet: u8, words: &[&'a str]) -> &'a [u8] {
     let place = usize::from(octet);
-    let special = SPECIAL
-        .get(place / 8 % SPECIAL.len())
-        .filter(|_| place.is_multiple_of(8));
+    let special = SPECIAL.get(place / 8 % SPECIAL.len()).filter(|_| place.is_multiple_of(8));
     match special {
         Some(octet) => octet,
-        None => words
-            .get(place % words.len().max(1))
-            .map_or(&[], |word| word.as_bytes()),
+        None => words.get(place % words.len().max(1)).map_or(&[], |word| word.as_bytes()),
     }
 }
 

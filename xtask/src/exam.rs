@@ -29,8 +29,7 @@ pub(crate) struct Exam {
 }
 
 pub(crate) fn run(asked: &Exam) -> anyhow::Result<()> {
-    let among =
-        |fault: &Fault| asked.faults.is_empty() || asked.faults.iter().any(|f| f == fault.code);
+    let among = |fault: &Fault| asked.faults.is_empty() || asked.faults.iter().any(|f| f == fault.code);
     if let Some(unknown) = asked.faults.iter().find(|f| faults::find(f).is_none()) {
         bail!("the lab has no fault `{unknown}`; `maildoctor lab --list` shows those it has");
     }
@@ -39,19 +38,15 @@ pub(crate) fn run(asked: &Exam) -> anyhow::Result<()> {
         None => lab::program()?,
     };
     let pairs = if asked.pairs {
-        let pairs: Vec<_> = every_pair()
-            .into_iter()
-            .filter(|pair| pair.iter().any(|f| among(f)))
-            .collect();
+        let pairs: Vec<_> = every_pair().into_iter().filter(|pair| pair.iter().any(|f| among(f))).collect();
         let many = asked.some.unwrap_or(pairs.len());
         some_of(pairs, many, asked.seed)
     } else {
         Vec::new()
     };
     // A pair is held against what each of its faults shows alone.
-    let alone: Vec<&'static Fault> = faults::all()
-        .filter(|fault| among(fault) || pairs.iter().flatten().any(|f| f.code == fault.code))
-        .collect();
+    let alone: Vec<&'static Fault> =
+        faults::all().filter(|fault| among(fault) || pairs.iter().flatten().any(|f| f.code == fault.code)).collect();
     let sitting = Sitting::of(&program, &alone, &pairs);
     let width = alone.iter().map(|f| f.code.len()).max().unwrap_or(0);
     for single in &sitting.singles {
@@ -78,15 +73,8 @@ fn line(single: &Single, width: usize) -> String {
     let mut roots = paper.roots();
     let named = roots.next().unwrap_or("nothing");
     let more: Vec<&str> = roots.collect();
-    let more = if more.is_empty() {
-        String::new()
-    } else {
-        format!("  and {}", more.join(", "))
-    };
-    format!(
-        "{code:width$}  {mark}  {:5.1} s  {named}{more}",
-        paper.took.as_secs_f64()
-    )
+    let more = if more.is_empty() { String::new() } else { format!("  and {}", more.join(", ")) };
+    format!("{code:width$}  {mark}  {:5.1} s  {named}{more}", paper.took.as_secs_f64())
 }
 
 /// Prints the score; an error where it is not full.
@@ -94,21 +82,13 @@ fn score(sitting: &Sitting) -> anyhow::Result<()> {
     let singles = sitting.singles.iter().filter(|s| s.is_right()).count();
     let doubles = sitting.doubles.iter().filter(|d| d.is_right()).count();
     let marks = || sitting.doubles.iter().filter_map(|d| d.mark.as_ref().ok());
-    let hidden = marks()
-        .filter(|m| m.is_right() && !m.hidden.is_empty())
-        .count();
+    let hidden = marks().filter(|m| m.is_right() && !m.hidden.is_empty()).count();
     let invented = marks().filter(|m| !m.invented.is_empty()).count();
     let denied = marks().filter(|m| !m.denied.is_empty()).count();
-    let silent = sitting
-        .healthy
-        .as_ref()
-        .is_ok_and(|paper| paper.is_silent());
+    let silent = sitting.healthy.as_ref().is_ok_and(|paper| paper.is_silent());
     let share = |right: usize, of: usize| 100.0 * right as f64 / of.max(1) as f64;
     let all = sitting.singles.len();
-    println!(
-        "\nsingles: {singles} of {all} right ({:.1} %)",
-        share(singles, all)
-    );
+    println!("\nsingles: {singles} of {all} right ({:.1} %)", share(singles, all));
     let all_pairs = sitting.doubles.len();
     if all_pairs > 0 {
         println!(
@@ -118,10 +98,7 @@ fn score(sitting: &Sitting) -> anyhow::Result<()> {
         );
         println!("       something that is there is said not to be in {denied}");
     }
-    println!(
-        "false alarms: {} on the healthy system, {invented} in pairs",
-        usize::from(!silent)
-    );
+    println!("false alarms: {} on the healthy system, {invented} in pairs", usize::from(!silent));
     if singles < all || doubles < all_pairs || !silent {
         bail!("the exam is not passed");
     }

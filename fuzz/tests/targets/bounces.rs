@@ -55,12 +55,7 @@ const WORDS: &[&str] = &[
 
 /// What is said of a reading, whatever it is, reaches a terminal without harm.
 fn told(reading: &Reading, delivered: Option<u64>) {
-    let case = bounce::case(
-        reading,
-        "input",
-        &["example.org".to_owned()],
-        Timestamp::UNIX_EPOCH,
-    );
+    let case = bounce::case(reading, "input", &["example.org".to_owned()], Timestamp::UNIX_EPOCH);
     let report = bounce::report(reading, &case, delivered);
     let text = bounce::render(&report, Style::PLAIN);
     assert!(!text.chars().any(|c| c != '\n' && harmful(c)), "{text:?}");
@@ -69,37 +64,29 @@ fn told(reading: &Reading, delivered: Option<u64>) {
 
 #[test]
 fn a_bounce_is_read_and_told_without_harm() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            if let Ok(reading) = bounce::read::read(&said(input, WORDS)) {
-                told(&reading, None);
-            }
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        if let Ok(reading) = bounce::read::read(&said(input, WORDS)) {
+            told(&reading, None);
+        }
+    });
 }
 
 /// A log reads the same wherever its stream is split.
 #[test]
 fn a_log_is_grouped_wherever_it_is_split() {
-    let clock = Clock {
-        now: Timestamp::UNIX_EPOCH,
-        zone: TimeZone::UTC,
-    };
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let text = said(input, WORDS);
-            let (head, rest) = text.split_at(text.len() / 2);
-            let read =
-                |head: &[u8], mut rest: &[u8]| log::read(head, &mut rest, &clock, &mut |_| {}).ok();
-            let Some(whole) = read(&text, &[]) else {
-                return;
-            };
-            told(&whole.reading, Some(whole.delivered));
-            // The format is told by the head alone, so only a head that tells the same may be split.
-            if log::is_log(head) && log::is_log(&text) {
-                let split = read(head, rest).map(|summary| summary.octets);
-                assert_eq!(split, Some(text.len() as u64));
-            }
-        });
+    let clock = Clock { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let text = said(input, WORDS);
+        let (head, rest) = text.split_at(text.len() / 2);
+        let read = |head: &[u8], mut rest: &[u8]| log::read(head, &mut rest, &clock, &mut |_| {}).ok();
+        let Some(whole) = read(&text, &[]) else {
+            return;
+        };
+        told(&whole.reading, Some(whole.delivered));
+        // The format is told by the head alone, so only a head that tells the same may be split.
+        if log::is_log(head) && log::is_log(&text) {
+            let split = read(head, rest).map(|summary| summary.octets);
+            assert_eq!(split, Some(text.len() as u64));
+        }
+    });
 }

@@ -13,51 +13,39 @@ const CASES: [&str; 2] = [
 
 #[test]
 fn any_text_is_a_case_or_an_error() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let _ = Case::from_json(&String::from_utf8_lossy(input));
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let _ = Case::from_json(&String::from_utf8_lossy(input));
+    });
 }
 
 /// A real case with other values is diagnosed, and reads the same once it was saved.
 #[test]
 fn a_case_that_someone_changed_is_diagnosed() {
-    let cases: Vec<Value> = CASES
-        .iter()
-        .filter_map(|text| serde_json::from_str(text).ok())
-        .collect();
+    let cases: Vec<Value> = CASES.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
     assert_eq!(cases.len(), CASES.len());
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let Some((first, changes)) = input.split_first() else {
-                return;
-            };
-            let Some(mut value) = cases.get(usize::from(*first) % cases.len()).cloned() else {
-                return;
-            };
-            for change in changes.chunks(12).take(6) {
-                let mut way = change.iter();
-                let Some(kind) = way.next() else { continue };
-                if let Some(place) = descend(&mut value, &mut way) {
-                    *place = other(*kind, place);
-                }
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let Some((first, changes)) = input.split_first() else {
+            return;
+        };
+        let Some(mut value) = cases.get(usize::from(*first) % cases.len()).cloned() else {
+            return;
+        };
+        for change in changes.chunks(12).take(6) {
+            let mut way = change.iter();
+            let Some(kind) = way.next() else { continue };
+            if let Some(place) = descend(&mut value, &mut way) {
+                *place = other(*kind, place);
             }
-            let Ok(case) = Case::from_json(&value.to_string()) else {
-                return;
-            };
-            let text = render(&report(&case, &diagnose(&case)), Style::PLAIN);
-            assert!(!text.is_empty());
-            let again = case.to_json().map(|saved| Case::from_json(&saved));
-            let Ok(Ok(again)) = again else {
-                panic!("a case that was read cannot be saved and read again")
-            };
-            assert_eq!(
-                text,
-                render(&report(&again, &diagnose(&again)), Style::PLAIN)
-            );
-        });
+        }
+        let Ok(case) = Case::from_json(&value.to_string()) else {
+            return;
+        };
+        let text = render(&report(&case, &diagnose(&case)), Style::PLAIN);
+        assert!(!text.is_empty());
+        let again = case.to_json().map(|saved| Case::from_json(&saved));
+        let Ok(Ok(again)) = again else { panic!("a case that was read cannot be saved and read again") };
+        assert_eq!(text, render(&report(&again, &diagnose(&again)), Style::PLAIN));
+    });
 }
 
 /// Walks down by the octets; stops where they end, or at a value that holds no others.

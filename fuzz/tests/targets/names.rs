@@ -44,10 +44,7 @@ fn address(input: &[u8]) -> IpAddr {
         [a, b, c, d] => IpAddr::from([*a, *b, *c, *d]),
         _ => {
             let mut octets = [0; 16];
-            octets
-                .iter_mut()
-                .zip(input)
-                .for_each(|(to, from)| *to = *from);
+            octets.iter_mut().zip(input).for_each(|(to, from)| *to = *from);
             IpAddr::from(octets)
         }
     }
@@ -55,69 +52,50 @@ fn address(input: &[u8]) -> IpAddr {
 
 #[test]
 fn names_made_of_addresses_turn_back() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let ip = address(input);
-            assert_eq!(rdns::parse_ptr(&rdns::ptr_name(ip)), Some(ip));
-            assert_eq!(
-                dnsbl::parse(&dnsbl::query_name(ip, "list.example")),
-                Some((ip, "list.example"))
-            );
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let ip = address(input);
+        assert_eq!(rdns::parse_ptr(&rdns::ptr_name(ip)), Some(ip));
+        assert_eq!(dnsbl::parse(&dnsbl::query_name(ip, "list.example")), Some((ip, "list.example")));
+    });
 }
 
 #[test]
 fn names_of_any_kind_are_read() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let name = text(input, WORDS);
-            let _ = dnsbl::is_zone(&name);
-            let _ = rdns::looks_generic(&name, address(input));
-            if let Some((ip, zone)) = dnsbl::parse(&name) {
-                assert!(!zone.is_empty() && name.ends_with(zone), "{ip} in {name:?}");
-            }
-            if let Some(ip) = rdns::parse_ptr(&name) {
-                assert_eq!(rdns::parse_ptr(&rdns::ptr_name(ip)), Some(ip), "{name:?}");
-            }
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let name = text(input, WORDS);
+        let _ = dnsbl::is_zone(&name);
+        let _ = rdns::looks_generic(&name, address(input));
+        if let Some((ip, zone)) = dnsbl::parse(&name) {
+            assert!(!zone.is_empty() && name.ends_with(zone), "{ip} in {name:?}");
+        }
+        if let Some(ip) = rdns::parse_ptr(&name) {
+            assert_eq!(rdns::parse_ptr(&rdns::ptr_name(ip)), Some(ip), "{name:?}");
+        }
+    });
 }
 
 #[test]
 fn received_headers_are_read() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let value = text(input, WORDS);
-            let hop = received::parse(&value);
-            for word in [&hop.from, &hop.by, &hop.with, &hop.id, &hop.recipient]
-                .into_iter()
-                .flatten()
-            {
-                assert!(!word.contains(char::is_whitespace), "{word:?}");
-            }
-            // The years from 1900 to 9999, and two days for zones.
-            assert!(
-                hop.at
-                    .is_none_or(|at| (-2_209_161_600..253_402_473_600).contains(&at)),
-                "{:?}",
-                hop.at
-            );
-            let _ = received::parse_date(&value);
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let value = text(input, WORDS);
+        let hop = received::parse(&value);
+        for word in [&hop.from, &hop.by, &hop.with, &hop.id, &hop.recipient].into_iter().flatten() {
+            assert!(!word.contains(char::is_whitespace), "{word:?}");
+        }
+        // The years from 1900 to 9999, and two days for zones.
+        assert!(hop.at.is_none_or(|at| (-2_209_161_600..253_402_473_600).contains(&at)), "{:?}", hop.at);
+        let _ = received::parse_date(&value);
+    });
 }
 
 #[test]
 fn octets_become_harmless_and_turn_back() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let escaped = octets::escape(input);
-            assert!(!escaped.chars().any(octets::harmful));
-            assert_eq!(octets::unescape(&escaped), input);
-            let _ = octets::unescape(&String::from_utf8_lossy(input));
-            let quoted = octets::shell_word(&escaped);
-            assert!(!quoted.is_empty());
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let escaped = octets::escape(input);
+        assert!(!escaped.chars().any(octets::harmful));
+        assert_eq!(octets::unescape(&escaped), input);
+        let _ = octets::unescape(&String::from_utf8_lossy(input));
+        let quoted = octets::shell_word(&escaped);
+        assert!(!quoted.is_empty());
+    });
 }

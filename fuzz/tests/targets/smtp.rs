@@ -66,129 +66,89 @@ fn replies(parts: &[&[u8]]) -> Vec<Reply> {
 
 #[test]
 fn replies_split_anywhere_are_the_same_replies() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let octets = said(input, WORDS);
-            let whole = replies(&[&octets]);
-            assert_eq!(whole, replies(&pieces(&octets, input)));
-            for reply in &whole {
-                assert!(reply.lines.iter().map(String::len).sum::<usize>() <= 4 * MAX_REPLY_OCTETS);
-                assert!(
-                    !reply.text().chars().any(|c| harmful(c) && c != '\n'),
-                    "{reply:?}"
-                );
-            }
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let octets = said(input, WORDS);
+        let whole = replies(&[&octets]);
+        assert_eq!(whole, replies(&pieces(&octets, input)));
+        for reply in &whole {
+            assert!(reply.lines.iter().map(String::len).sum::<usize>() <= 4 * MAX_REPLY_OCTETS);
+            assert!(!reply.text().chars().any(|c| harmful(c) && c != '\n'), "{reply:?}");
+        }
+    });
 }
 
 #[test]
 fn what_a_reply_says_is_read() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            for reply in replies(&[&said(input, WORDS)]) {
-                let failed = matches!(reply.class(), 4 | 5);
-                for phase in [
-                    Phase::Banner,
-                    Phase::Auth,
-                    Phase::Mail,
-                    Phase::Rcpt,
-                    Phase::Content,
-                ] {
-                    assert_eq!(
-                        wording::meaning(phase, &reply).is_some(),
-                        failed,
-                        "{reply:?}"
-                    );
-                }
-                assert!(reply.enhanced().is_none_or(|code| code.0 == reply.class()));
-                assert!(Banner::of(&reply).is_none() || reply.code == 220);
-                if let Some(offered) = Capabilities::of(&reply) {
-                    assert!(
-                        offered
-                            .mechanisms()
-                            .iter()
-                            .all(|m| !m.is_empty() && !m.contains(' '))
-                    );
-                    let _ = (
-                        offered.size_limit(),
-                        offered.masked(),
-                        offered.starttls_masked(),
-                    );
-                    let _ = offered.auth_in_old_form_only();
-                }
-                let known = recognise([
-                    (Place::Banner, &reply),
-                    (Place::Ehlo, &reply),
-                    (Place::Reply, &reply),
-                ]);
-                assert!(known.is_none_or(|k| (50..=100).contains(&k.percent)));
-                assert!(
-                    queue_id::queue_id(&reply.text())
-                        .is_none_or(|id| !id.is_empty() && id.len() <= 128)
-                );
-                let _ = wording::named_zone(&reply.text());
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        for reply in replies(&[&said(input, WORDS)]) {
+            let failed = matches!(reply.class(), 4 | 5);
+            for phase in [Phase::Banner, Phase::Auth, Phase::Mail, Phase::Rcpt, Phase::Content] {
+                assert_eq!(wording::meaning(phase, &reply).is_some(), failed, "{reply:?}");
             }
-        });
+            assert!(reply.enhanced().is_none_or(|code| code.0 == reply.class()));
+            assert!(Banner::of(&reply).is_none() || reply.code == 220);
+            if let Some(offered) = Capabilities::of(&reply) {
+                assert!(offered.mechanisms().iter().all(|m| !m.is_empty() && !m.contains(' ')));
+                let _ = (offered.size_limit(), offered.masked(), offered.starttls_masked());
+                let _ = offered.auth_in_old_form_only();
+            }
+            let known = recognise([(Place::Banner, &reply), (Place::Ehlo, &reply), (Place::Reply, &reply)]);
+            assert!(known.is_none_or(|k| (50..=100).contains(&k.percent)));
+            assert!(queue_id::queue_id(&reply.text()).is_none_or(|id| !id.is_empty() && id.len() <= 128));
+            let _ = wording::named_zone(&reply.text());
+        }
+    });
 }
 
 #[test]
 fn text_that_was_never_a_reply_is_read() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let text = text(input, WORDS);
-            assert!(queue_id::queue_id(&text).is_none_or(|id| text.contains(&id)));
-            let _ = wording::named_zone(&text);
-            let _ = text.parse::<maildoctor_wire::enhanced::EnhancedCode>();
-        });
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let text = text(input, WORDS);
+        assert!(queue_id::queue_id(&text).is_none_or(|id| text.contains(&id)));
+        let _ = wording::named_zone(&text);
+        let _ = text.parse::<maildoctor_wire::enhanced::EnhancedCode>();
+    });
 }
 
 /// The commands of a session in any order, with any answers between them.
 #[test]
 fn a_dialogue_takes_any_server() {
     let secret = secrecy::SecretString::from("c2VjcmV0LWNhbmFyeQ==");
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .for_each(|input: &[u8]| {
-            let octets = said(input, WORDS);
-            let mut dialogue = Dialogue::new();
-            for (turn, piece) in pieces(&octets, input).into_iter().enumerate() {
-                let now = Duration::from_millis(turn as u64);
-                let command = match piece.len() {
-                    1 => Command::Ehlo("client.example.org"),
-                    2 => Command::Starttls,
-                    3 => Command::Auth("PLAIN", Some(&secret)),
-                    4 => Command::AuthResponse(&secret),
-                    5 => Command::Mail(""),
-                    6 | 7 => Command::Rcpt("anna@example.org"),
-                    8 => Command::Data,
-                    9 => Command::Content(piece),
-                    10 => Command::Rset,
-                    11 => Command::Helo("client.example.org"),
-                    12 => Command::Vrfy("anna"),
-                    13 => Command::Noop,
-                    _ => Command::Quit,
-                };
-                let sent = dialogue.say(&command, now);
-                assert!(!(dialogue.is_over() && sent.is_ok()));
-                dialogue.hear(piece, now);
-                if turn % 5 == 4 {
-                    dialogue.tls_begins();
-                    assert!(dialogue.early().is_empty() && dialogue.capabilities().is_none());
-                }
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let octets = said(input, WORDS);
+        let mut dialogue = Dialogue::new();
+        for (turn, piece) in pieces(&octets, input).into_iter().enumerate() {
+            let now = Duration::from_millis(turn as u64);
+            let command = match piece.len() {
+                1 => Command::Ehlo("client.example.org"),
+                2 => Command::Starttls,
+                3 => Command::Auth("PLAIN", Some(&secret)),
+                4 => Command::AuthResponse(&secret),
+                5 => Command::Mail(""),
+                6 | 7 => Command::Rcpt("anna@example.org"),
+                8 => Command::Data,
+                9 => Command::Content(piece),
+                10 => Command::Rset,
+                11 => Command::Helo("client.example.org"),
+                12 => Command::Vrfy("anna"),
+                13 => Command::Noop,
+                _ => Command::Quit,
+            };
+            let sent = dialogue.say(&command, now);
+            assert!(!(dialogue.is_over() && sent.is_ok()));
+            dialogue.hear(piece, now);
+            if turn % 5 == 4 {
+                dialogue.tls_begins();
+                assert!(dialogue.early().is_empty() && dialogue.capabilities().is_none());
             }
-            let awaited = dialogue.awaits();
-            let ended = dialogue.give_up(End::Closed, Duration::from_secs(9));
-            assert!(ended.is_some() || !awaited);
-            let told = format!("{:?}", dialogue.exchanges());
-            assert!(
-                !told.contains("c2VjcmV0LWNhbmFyeQ"),
-                "a secret was written down: {told}"
-            );
-            for exchange in dialogue.exchanges() {
-                assert!(exchange.done_ms >= exchange.sent_ms, "{exchange:?}");
-            }
-        });
+        }
+        let awaited = dialogue.awaits();
+        let ended = dialogue.give_up(End::Closed, Duration::from_secs(9));
+        assert!(ended.is_some() || !awaited);
+        let told = format!("{:?}", dialogue.exchanges());
+        assert!(!told.contains("c2VjcmV0LWNhbmFyeQ"), "a secret was written down: {told}");
+        for exchange in dialogue.exchanges() {
+            assert!(exchange.done_ms >= exchange.sent_ms, "{exchange:?}");
+        }
+    });
 }

@@ -69,68 +69,52 @@ fn shown(events: &[Event]) -> Vec<String> {
 
 #[test]
 fn a_reply_split_anywhere_is_shown_the_same() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .with_type::<(Vec<u8>, Vec<u8>)>()
-        .for_each(|(input, sizes)| {
-            let octets = said(input, WORDS);
-            for protocol in [Protocol::Smtp, Protocol::Imap, Protocol::Pop3] {
-                let hear = |parts: &[&[u8]]| {
-                    let mut talk = Conversation::new(protocol, false);
-                    talk.line(b"a1 FETCH 1 BODY[]", Duration::ZERO);
-                    let mut events = Vec::new();
-                    for part in parts {
-                        events.extend(talk.hear(part, Duration::ZERO));
-                        if events.last() == Some(&Event::TlsNow) {
-                            break;
-                        }
+    bolero::check!().with_test_time(crate::BRIEF).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(input, sizes)| {
+        let octets = said(input, WORDS);
+        for protocol in [Protocol::Smtp, Protocol::Imap, Protocol::Pop3] {
+            let hear = |parts: &[&[u8]]| {
+                let mut talk = Conversation::new(protocol, false);
+                talk.line(b"a1 FETCH 1 BODY[]", Duration::ZERO);
+                let mut events = Vec::new();
+                for part in parts {
+                    events.extend(talk.hear(part, Duration::ZERO));
+                    if events.last() == Some(&Event::TlsNow) {
+                        break;
                     }
-                    events
-                };
-                let whole = hear(&[&octets]);
-                assert_eq!(whole, hear(&pieces(&octets, sizes)));
-                for text in shown(&whole) {
-                    assert!(!text.chars().any(harmful) && text.len() <= 4 * MAX_SHOWN_OCTETS);
                 }
+                events
+            };
+            let whole = hear(&[&octets]);
+            assert_eq!(whole, hear(&pieces(&octets, sizes)));
+            for text in shown(&whole) {
+                assert!(!text.chars().any(harmful) && text.len() <= 4 * MAX_SHOWN_OCTETS);
             }
-        });
+        }
+    });
 }
 
 #[test]
 fn a_secret_that_was_typed_is_shown_by_nobody() {
-    bolero::check!()
-        .with_test_time(crate::BRIEF)
-        .with_type::<(Vec<u8>, Vec<u8>)>()
-        .for_each(|(input, sizes)| {
-            let octets = said(input, WORDS);
-            // A token that was never typed is a token of somebody else.
-            let token = "AGFubmEA";
-            for (protocol, secret, kept) in [
-                (
-                    Protocol::Smtp,
-                    "AUTH PLAIN AGFubmEAQ0FOQVJZNDI=",
-                    &["CANARY42", token][..],
-                ),
-                (Protocol::Imap, "a1 LOGIN anna CANARY42", &["CANARY42"][..]),
-                (Protocol::Pop3, "PASS CANARY42", &["CANARY42"][..]),
-            ] {
-                let mut talk = Conversation::new(protocol, false);
-                let mut texts = vec![talk.line(secret.as_bytes(), Duration::ZERO).shown];
-                for (part, size) in octets
-                    .split_inclusive(|&b| b == b'\n')
-                    .zip(sizes.iter().cycle())
-                {
-                    texts.extend(shown(&talk.hear(part, Duration::ZERO)));
-                    let line = LINES.get(usize::from(*size) % LINES.len()).unwrap_or(&"");
-                    texts.push(talk.line(line.as_bytes(), Duration::ZERO).shown);
-                }
-                // In a message, and ahead of a challenge, what is typed is what is shown: but never a secret.
-                for text in texts {
-                    assert!(
-                        !kept.iter().any(|word| text.contains(word)),
-                        "{protocol:?}: {text}"
-                    );
-                }
+    bolero::check!().with_test_time(crate::BRIEF).with_type::<(Vec<u8>, Vec<u8>)>().for_each(|(input, sizes)| {
+        let octets = said(input, WORDS);
+        // A token that was never typed is a token of somebody else.
+        let token = "AGFubmEA";
+        for (protocol, secret, kept) in [
+            (Protocol::Smtp, "AUTH PLAIN AGFubmEAQ0FOQVJZNDI=", &["CANARY42", token][..]),
+            (Protocol::Imap, "a1 LOGIN anna CANARY42", &["CANARY42"][..]),
+            (Protocol::Pop3, "PASS CANARY42", &["CANARY42"][..]),
+        ] {
+            let mut talk = Conversation::new(protocol, false);
+            let mut texts = vec![talk.line(secret.as_bytes(), Duration::ZERO).shown];
+            for (part, size) in octets.split_inclusive(|&b| b == b'\n').zip(sizes.iter().cycle()) {
+                texts.extend(shown(&talk.hear(part, Duration::ZERO)));
+                let line = LINES.get(usize::from(*size) % LINES.len()).unwrap_or(&"");
+                texts.push(talk.line(line.as_bytes(), Duration::ZERO).shown);
             }
-        });
+            // In a message, and ahead of a challenge, what is typed is what is shown: but never a secret.
+            for text in texts {
+                assert!(!kept.iter().any(|word| text.contains(word)), "{protocol:?}: {text}");
+            }
+        }
+    });
 }

@@ -37,15 +37,7 @@ pub fn go_together(a: &Fault, b: &Fault) -> bool {
 pub fn every_pair() -> Vec<Pair> {
     let all: Vec<&'static Fault> = faults::all().collect();
     let later = |n: usize| all.get(n + 1..).unwrap_or_default();
-    all.iter()
-        .enumerate()
-        .flat_map(|(n, a)| {
-            later(n)
-                .iter()
-                .filter(|b| go_together(a, b))
-                .map(|b| [*a, *b])
-        })
-        .collect()
+    all.iter().enumerate().flat_map(|(n, a)| later(n).iter().filter(|b| go_together(a, b)).map(|b| [*a, *b])).collect()
 }
 
 /// Some of these pairs, by chance: the same for the same seed.
@@ -81,10 +73,7 @@ mod tests {
     #[test]
     fn the_pairs_of_the_core_can_be_on_together() {
         for [a, b] in CORE {
-            assert!(
-                go_together(faults::find(a).unwrap(), faults::find(b).unwrap()),
-                "{a} {b}"
-            );
+            assert!(go_together(faults::find(a).unwrap(), faults::find(b).unwrap()), "{a} {b}");
         }
     }
 

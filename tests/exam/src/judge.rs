@@ -23,10 +23,7 @@ pub struct Alone {
 impl Alone {
     /// Reads it from the run.
     pub fn of(fault: &'static Fault, paper: &Paper) -> Self {
-        let found = paper
-            .states(fault.expect)
-            .filter(|(_, state)| *state == "found")
-            .map(|(place, _)| place);
+        let found = paper.states(fault.expect).filter(|(_, state)| *state == "found").map(|(place, _)| place);
         let owned = |codes: &mut dyn Iterator<Item = &str>| codes.map(str::to_owned).collect();
         Self {
             fault,
@@ -61,26 +58,14 @@ impl Mark {
 /// right. One that is not must be hidden by the other, and is then clear nowhere where it was found alone.
 pub fn mark([one, two]: [&Alone; 2], paper: &Paper) -> Mark {
     let named: BTreeSet<&str> = paper.findings().collect();
-    let mut out = Mark {
-        missed: Vec::new(),
-        hidden: Vec::new(),
-        denied: Vec::new(),
-        invented: Vec::new(),
-    };
-    let mut known: BTreeSet<&str> = [one, two]
-        .into_iter()
-        .flat_map(|alone| &alone.roots)
-        .map(String::as_str)
-        .collect();
+    let mut out = Mark { missed: Vec::new(), hidden: Vec::new(), denied: Vec::new(), invented: Vec::new() };
+    let mut known: BTreeSet<&str> = [one, two].into_iter().flat_map(|alone| &alone.roots).map(String::as_str).collect();
     for (this, other) in [(one, two), (two, one)] {
         let expected = this.fault.expect;
         if named.contains(expected) || named.contains(this.fault.code) {
             continue;
         }
-        if paper
-            .states(expected)
-            .any(|(place, state)| state == "clear" && this.places.contains(&place))
-        {
+        if paper.states(expected).any(|(place, state)| state == "clear" && this.places.contains(&place)) {
             out.denied.push(expected);
         } else if other.fault.place.hides(&this.fault.place) {
             out.hidden.push(expected);
@@ -89,11 +74,7 @@ pub fn mark([one, two]: [&Alone; 2], paper: &Paper) -> Mark {
             out.missed.push(expected);
         }
     }
-    out.invented = paper
-        .roots()
-        .filter(|root| !known.contains(root))
-        .map(str::to_owned)
-        .collect();
+    out.invented = paper.roots().filter(|root| !known.contains(root)).map(str::to_owned).collect();
     out
 }
 
@@ -111,10 +92,6 @@ impl fmt::Display for Mark {
             .filter(|(_, codes)| !codes.is_empty())
             .map(|(word, codes)| format!("{word}: {}", codes.join(", ")))
             .collect();
-        if said.is_empty() {
-            f.write_str("both named")
-        } else {
-            f.write_str(&said.join("; "))
-        }
+        if said.is_empty() { f.write_str("both named") } else { f.write_str(&said.join("; ")) }
     }
 }

@@ -43,15 +43,9 @@ impl Running {
     /// # Errors
     /// Those of [`Lab::start`].
     pub fn start(story: &Scenario) -> Result<Self, ExamError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let lab = runtime.block_on(Lab::start(story))?;
-        Ok(Self {
-            lab,
-            _runtime: runtime,
-        })
+        Ok(Self { lab, _runtime: runtime })
     }
 
     /// Checks the lab as a user would, with more arguments, and gives what the process did.
@@ -59,10 +53,7 @@ impl Running {
     /// # Errors
     /// Where it cannot be run.
     pub fn check(&self, program: &Path, more: &[&str]) -> io::Result<Output> {
-        command(program)
-            .args(self.lab.check_arguments())
-            .args(more)
-            .output()
+        command(program).args(self.lab.check_arguments()).args(more).output()
     }
 
     /// Checks the lab and reads the report.
@@ -72,28 +63,18 @@ impl Running {
     pub fn paper(&self, program: &Path, more: &[&str]) -> Result<Paper, ExamError> {
         let began = Instant::now();
         let output = self.check(program, &[more, &["--format", "json"]].concat())?;
-        let report =
-            serde_json::from_slice(&output.stdout).map_err(|error| ExamError::NoReport {
-                error,
-                said: [output.stdout, output.stderr]
-                    .map(|o| String::from_utf8_lossy(&o).into_owned())
-                    .concat(),
-            })?;
-        Ok(Paper {
-            report,
-            took: began.elapsed(),
-            plan: self.lab.plan().clone(),
-        })
+        let report = serde_json::from_slice(&output.stdout).map_err(|error| ExamError::NoReport {
+            error,
+            said: [output.stdout, output.stderr].map(|o| String::from_utf8_lossy(&o).into_owned()).concat(),
+        })?;
+        Ok(Paper { report, took: began.elapsed(), plan: self.lab.plan().clone() })
     }
 }
 
 /// The program under test, with an environment that is the same everywhere.
 pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_remove("MAILDOCTOR_PASSWORD")
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::null());
+    command.env_remove("MAILDOCTOR_PASSWORD").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
     command
 }
 
@@ -118,16 +99,11 @@ impl Paper {
 
     /// Whether nothing is wrong, and nothing is advised.
     pub fn is_silent(&self) -> bool {
-        self.report.get("verdict").and_then(Value::as_str) == Some("healthy")
-            && self.roots().next().is_none()
+        self.report.get("verdict").and_then(Value::as_str) == Some("healthy") && self.roots().next().is_none()
     }
 
     fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
-        self.report
-            .get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
+        self.report.get(key).and_then(Value::as_array).into_iter().flatten()
     }
 
     /// The codes of the root causes, the first first.
@@ -144,41 +120,20 @@ impl Paper {
     pub fn states<'p>(&'p self, of: &'p str) -> impl Iterator<Item = (String, &'p str)> {
         self.list("checks")
             .filter(move |check| code(check) == Some(of))
-            .filter_map(|check| {
-                Some((
-                    self.place(check.get("subject")?.as_str()?),
-                    check.get("state")?.as_str()?,
-                ))
-            })
+            .filter_map(|check| Some((self.place(check.get("subject")?.as_str()?), check.get("state")?.as_str()?)))
     }
 
     /// A subject with the lab's addresses and ports, which differ in every run, as names.
     fn place(&self, subject: &str) -> String {
         let (plan, mut named) = (&self.plan, subject.to_owned());
-        let hosts = [
-            (plan.mx(1), "mx1"),
-            (plan.mx(2), "mx2"),
-            (plan.mail(), "mail"),
-            (plan.resolver(), "resolver"),
-        ];
+        let hosts = [(plan.mx(1), "mx1"), (plan.mx(2), "mx2"), (plan.mail(), "mail"), (plan.resolver(), "resolver")];
         for (ip, name) in hosts {
             // Between its colons: 127.1.2.1 is no part of 127.1.2.11.
-            named = format!("{named}:")
-                .replace(&format!(":{ip}:"), &format!(":{name}:"))
-                .trim_end_matches(':')
-                .to_owned();
+            named =
+                format!("{named}:").replace(&format!(":{ip}:"), &format!(":{name}:")).trim_end_matches(':').to_owned();
         }
-        let ports = [
-            (plan.smtp, "smtp"),
-            (plan.submission, "submission"),
-            (plan.smtps, "smtps"),
-        ];
-        let mailboxes = [
-            (plan.imap, "imap"),
-            (plan.imaps, "imaps"),
-            (plan.pop3, "pop3"),
-            (plan.pop3s, "pop3s"),
-        ];
+        let ports = [(plan.smtp, "smtp"), (plan.submission, "submission"), (plan.smtps, "smtps")];
+        let mailboxes = [(plan.imap, "imap"), (plan.imaps, "imaps"), (plan.pop3, "pop3"), (plan.pop3s, "pop3s")];
         for (port, name) in ports.into_iter().chain(mailboxes) {
             if let Some(host) = named.strip_suffix(&format!(":{port}")) {
                 named = format!("{host}:{name}");

@@ -3,11 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Does something to each of these, `at_once` at a time, and gives what came of each in their order.
-pub fn all_at_once<T: Sync, R: Send>(
-    items: &[T],
-    at_once: usize,
-    work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
+pub fn all_at_once<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = Mutex::new(0..items.len());
     let done = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
@@ -15,15 +11,11 @@ pub fn all_at_once<T: Sync, R: Send>(
             scope.spawn(|| {
                 loop {
                     let place = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((place, item)) =
-                        place.and_then(|place| Some((place, items.get(place)?)))
-                    else {
+                    let Some((place, item)) = place.and_then(|place| Some((place, items.get(place)?))) else {
                         return;
                     };
                     let came = work(item);
-                    done.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((place, came));
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((place, came));
                 }
             });
         }

@@ -25,8 +25,7 @@ impl Single {
     /// Whether the fault's root stands first, and the fault itself is among the findings.
     pub fn is_right(&self) -> bool {
         self.paper.as_ref().is_ok_and(|paper| {
-            paper.roots().next() == Some(self.fault.expect)
-                && paper.findings().any(|code| code == self.fault.code)
+            paper.roots().next() == Some(self.fault.expect) && paper.findings().any(|code| code == self.fault.code)
         })
     }
 }
@@ -62,11 +61,7 @@ impl Sitting {
     pub fn of(program: &Path, faults: &[&'static Fault], pairs: &[Pair]) -> Self {
         let mut jobs: Vec<Vec<&str>> = vec![Vec::new()];
         jobs.extend(faults.iter().map(|fault| vec![fault.code]));
-        jobs.extend(
-            pairs
-                .iter()
-                .map(|pair| pair.map(|fault| fault.code).to_vec()),
-        );
+        jobs.extend(pairs.iter().map(|pair| pair.map(|fault| fault.code).to_vec()));
         let mut papers = all_at_once(&jobs, AT_ONCE, |codes| Paper::of(program, codes)).into_iter();
         let mut healthy = papers.next().unwrap_or_else(|| Paper::of(program, &[]));
         if !healthy.as_ref().is_ok_and(Paper::is_silent) {
@@ -77,21 +72,13 @@ impl Sitting {
             .zip(papers.by_ref())
             .map(|(&fault, paper)| {
                 let first = Single { fault, paper };
-                let again = || Single {
-                    fault,
-                    paper: Paper::of(program, &[fault.code]),
-                };
+                let again = || Single { fault, paper: Paper::of(program, &[fault.code]) };
                 if first.is_right() { first } else { again() }
             })
             .collect();
         let alone: BTreeMap<&str, Alone> = singles
             .iter()
-            .filter_map(|single| {
-                Some((
-                    single.fault.code,
-                    Alone::of(single.fault, single.paper.as_ref().ok()?),
-                ))
-            })
+            .filter_map(|single| Some((single.fault.code, Alone::of(single.fault, single.paper.as_ref().ok()?))))
             .collect();
         let judge = |pair: Pair, paper: Result<Paper, ExamError>| -> Double {
             let known = pair.map(|fault| alone.get(fault.code));
@@ -111,10 +98,6 @@ impl Sitting {
                 if first.is_right() { first } else { again() }
             })
             .collect();
-        Self {
-            healthy,
-            singles,
-            doubles,
-        }
+        Self { healthy, singles, doubles }
     }
 }

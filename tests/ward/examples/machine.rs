@@ -14,9 +14,6 @@ fn main() -> Result<(), WardError> {
         let _system = plan.start()?;
         let command = env::var("WARD_COMMAND").unwrap_or_else(|_| "bash -i".to_owned());
         let status = Command::new("bash").args(["-c", &command]).status();
-        status.map(drop).map_err(|source| WardError::Io {
-            what: command,
-            source,
-        })
+        status.map(drop).map_err(|source| WardError::Io { what: command, source })
     })
 }

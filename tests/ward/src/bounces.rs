@@ -49,9 +49,7 @@ pub fn returned(recipient: &str) -> Result<PathBuf, WardError> {
         }
         thread::sleep(Duration::from_millis(100));
     }
-    Err(WardError::Wrong(format!(
-        "no bounce of the message to {recipient} came to {folder}"
-    )))
+    Err(WardError::Wrong(format!("no bounce of the message to {recipient} came to {folder}")))
 }
 
 /// Waits until a log says something.
@@ -83,10 +81,7 @@ pub fn bounce(file: &Path) -> Result<Value, WardError> {
     serde_json::from_slice(&output.stdout).map_err(|error| {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = fs::read_to_string(file).unwrap_or_default();
-        WardError::Wrong(format!(
-            "no report of {} ({error}): {said}\n{text}",
-            file.display()
-        ))
+        WardError::Wrong(format!("no report of {} ({error}): {said}\n{text}", file.display()))
     })
 }
 

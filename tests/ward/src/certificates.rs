@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 
 use crate::WardError;
@@ -34,13 +34,9 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn named(name: &str) -> Result<Self, WardError> {
-        let root =
-            CertifiedIssuer::self_signed(issuer(&format!("{name} Root"))?, KeyPair::generate()?)?;
-        let intermediate = CertifiedIssuer::signed_by(
-            issuer(&format!("{name} Intermediate"))?,
-            KeyPair::generate()?,
-            &root,
-        )?;
+        let root = CertifiedIssuer::self_signed(issuer(&format!("{name} Root"))?, KeyPair::generate()?)?;
+        let intermediate =
+            CertifiedIssuer::signed_by(issuer(&format!("{name} Intermediate"))?, KeyPair::generate()?, &root)?;
         Ok(Self { root, intermediate })
     }
 
@@ -84,26 +80,16 @@ impl Authority {
     pub fn self_signed(names: &[&str]) -> Result<Identity, WardError> {
         let key = KeyPair::generate()?;
         let certificate = leaf(names)?.self_signed(&key)?;
-        Ok(Identity {
-            key: key.serialize_pem(),
-            chain: certificate.pem(),
-        })
+        Ok(Identity { key: key.serialize_pem(), chain: certificate.pem() })
     }
 
-    fn signed(
-        &self,
-        params: &CertificateParams,
-        with_intermediate: bool,
-    ) -> Result<Identity, WardError> {
+    fn signed(&self, params: &CertificateParams, with_intermediate: bool) -> Result<Identity, WardError> {
         let key = KeyPair::generate()?;
         let mut chain = params.signed_by(&key, &self.intermediate)?.pem();
         if with_intermediate {
             chain.push_str(&self.intermediate.pem());
         }
-        Ok(Identity {
-            key: key.serialize_pem(),
-            chain,
-        })
+        Ok(Identity { key: key.serialize_pem(), chain })
     }
 }
 
@@ -118,12 +104,7 @@ fn issuer(name: &str) -> Result<CertificateParams, WardError> {
 }
 
 fn leaf(names: &[&str]) -> Result<CertificateParams, WardError> {
-    let mut params = CertificateParams::new(
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>(),
-    )?;
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
     if let Some(name) = names.first() {
         params.distinguished_name.push(DnType::CommonName, *name);
     }

@@ -32,11 +32,8 @@ impl Daemon {
     /// When the program or its log cannot be opened.
     pub fn start(name: &'static str, command: &mut Command) -> Result<Self, WardError> {
         fs::create_dir_all(LOGS).map_err(WardError::io(LOGS))?;
-        let log = File::create(Path::new(LOGS).join(name))
-            .map_err(WardError::io(format!("the log of {name}")))?;
-        let second = log
-            .try_clone()
-            .map_err(WardError::io(format!("the log of {name}")))?;
+        let log = File::create(Path::new(LOGS).join(name)).map_err(WardError::io(format!("the log of {name}")))?;
+        let second = log.try_clone().map_err(WardError::io(format!("the log of {name}")))?;
         let child = command
             .stdin(Stdio::null())
             .stdout(log)
@@ -52,11 +49,7 @@ impl Daemon {
     /// [`WardError::NotReady`] when the server ended, or is not up in time.
     pub fn listening_on(mut self, places: &[String]) -> Result<Self, WardError> {
         for place in places {
-            self.wait_for(place, || {
-                place
-                    .parse::<SocketAddr>()
-                    .is_ok_and(|at| TcpStream::connect(at).is_ok())
-            })?;
+            self.wait_for(place, || place.parse::<SocketAddr>().is_ok_and(|at| TcpStream::connect(at).is_ok()))?;
         }
         Ok(self)
     }
@@ -69,12 +62,7 @@ impl Daemon {
     pub fn bound_to(mut self, places: &[String]) -> Result<Self, WardError> {
         for place in places {
             self.wait_for(place, || {
-                let listing = output_of(Command::new("ss").args([
-                    "--no-header",
-                    "--listening",
-                    "--tcp",
-                    "--numeric",
-                ]));
+                let listing = output_of(Command::new("ss").args(["--no-header", "--listening", "--tcp", "--numeric"]));
                 listing.is_ok_and(|listing| listing.split_whitespace().any(|word| word == place))
             })?;
         }
@@ -96,16 +84,9 @@ impl Daemon {
             if ready() {
                 return Ok(());
             }
-            let ended = self
-                .child
-                .try_wait()
-                .map_err(WardError::io(self.name))?
-                .is_some();
+            let ended = self.child.try_wait().map_err(WardError::io(self.name))?.is_some();
             if ended || began.elapsed() > READY_WITHIN {
-                return Err(WardError::NotReady {
-                    server: self.name.to_owned(),
-                    place: place.to_owned(),
-                });
+                return Err(WardError::NotReady { server: self.name.to_owned(), place: place.to_owned() });
             }
             thread::sleep(LOOK_EVERY);
         }
@@ -126,19 +107,13 @@ impl Drop for Daemon {
 /// When it cannot be started or ends with a failure; then with all it said.
 pub fn output_of(command: &mut Command) -> Result<String, WardError> {
     let line = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(WardError::io(line.clone()))?;
+    let output = command.stdin(Stdio::null()).output().map_err(WardError::io(line.clone()))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         Ok(said)
     } else {
         let output = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
-        Err(WardError::Command {
-            command: line,
-            output,
-        })
+        Err(WardError::Command { command: line, output })
     }
 }
 

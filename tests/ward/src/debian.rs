@@ -11,16 +11,7 @@ use crate::{WardError, daemon::output_of};
 
 /// What is unpacked, in groups that could be installed together: each brings the libraries that the machine lacks.
 const GROUPS: [&[&str]; 2] = [
-    &[
-        "postfix",
-        "postfix-pcre",
-        "dovecot-imapd",
-        "dovecot-pop3d",
-        "dovecot-lmtpd",
-        "nsd",
-        "unbound",
-        "openssh-server",
-    ],
+    &["postfix", "postfix-pcre", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "nsd", "unbound", "openssh-server"],
     &["exim4-daemon-heavy"],
 ];
 
@@ -29,8 +20,7 @@ pub(crate) fn unpacked(target: &Path) -> Result<PathBuf, WardError> {
     let base = target.join("ward");
     fs::create_dir_all(&base).map_err(WardError::io(base.display().to_string()))?;
     let lock = File::create(base.join("lock")).map_err(WardError::io("the lock of target/ward"))?;
-    lock.lock()
-        .map_err(WardError::io("the lock of target/ward"))?;
+    lock.lock().map_err(WardError::io("the lock of target/ward"))?;
     let servers = base.join("servers");
     // Unpacked by a test that knew of fewer packages: once more.
     let (list, wanted) = (base.join("servers.list"), format!("{GROUPS:?}"));
@@ -63,21 +53,8 @@ fn download(into: &Path, packages: &[&str]) -> Result<(), WardError> {
     let fetch = || {
         output_of(
             Command::new("apt-get")
-                .args([
-                    "-qq",
-                    "-y",
-                    "install",
-                    "--download-only",
-                    "--reinstall",
-                    "--no-install-recommends",
-                ])
-                .args([
-                    "-o",
-                    "Debug::NoLocking=1",
-                    "-o",
-                    "APT::Sandbox::User=root",
-                    "-o",
-                ])
+                .args(["-qq", "-y", "install", "--download-only", "--reinstall", "--no-install-recommends"])
+                .args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o"])
                 .arg(format!("Dir::Cache::archives={}", into.display()))
                 .args(packages)
                 .env("DEBIAN_FRONTEND", "noninteractive"),
@@ -94,9 +71,7 @@ fn download(into: &Path, packages: &[&str]) -> Result<(), WardError> {
 fn unpack(packages: &Path, into: &Path) -> Result<(), WardError> {
     let listing = fs::read_dir(packages).map_err(WardError::io(packages.display().to_string()))?;
     for entry in listing {
-        let path = entry
-            .map_err(WardError::io(packages.display().to_string()))?
-            .path();
+        let path = entry.map_err(WardError::io(packages.display().to_string()))?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
             output_of(Command::new("dpkg").arg("-x").arg(&path).arg(into))?;
         }
@@ -105,12 +80,7 @@ fn unpack(packages: &Path, into: &Path) -> Result<(), WardError> {
     for folder in ["lib", "bin", "sbin"] {
         let outside = into.join(folder);
         if outside.exists() {
-            output_of(
-                Command::new("cp")
-                    .arg("-a")
-                    .arg(outside.join("."))
-                    .arg(into.join("usr").join(folder)),
-            )?;
+            output_of(Command::new("cp").arg("-a").arg(outside.join(".")).arg(into.join("usr").join(folder)))?;
         }
     }
     Ok(())

@@ -41,10 +41,7 @@ impl Dovecot {
     pub(crate) fn start(&self, identity: &Identity) -> Result<Daemon, WardError> {
         write("/etc/dovecot/chain.pem", &identity.chain)?;
         write("/etc/dovecot/key.pem", &identity.key)?;
-        write(
-            "/etc/dovecot/users",
-            format!("{USER}:{{PLAIN}}{PASSWORD}\nbert@clinic.example:{{PLAIN}}other\n"),
-        )?;
+        write("/etc/dovecot/users", format!("{USER}:{{PLAIN}}{PASSWORD}\nbert@clinic.example:{{PLAIN}}other\n"))?;
         let quota = self.quota.map_or_else(String::new, |octets| {
             format!(
                 "mail_plugins = $mail_plugins quota\nplugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={octets}\n  \
@@ -68,22 +65,15 @@ impl Dovecot {
              group = postfix\n  }}\n}}\n{quota}{}",
             self.protocols, self.extra
         );
-        write(
-            "/etc/dovecot/dovecot.conf",
-            config.replace("/etc/dovecot/users", &self.passwords),
-        )?;
+        write("/etc/dovecot/dovecot.conf", config.replace("/etc/dovecot/users", &self.passwords))?;
         for user in ["anna", "bert"] {
             let home = format!("{MAIL}/{user}");
             fs::create_dir_all(&home).map_err(WardError::io(home.clone()))?;
             chown(&home, Some(64005), Some(64005)).map_err(WardError::io(home.clone()))?;
         }
         let ports = [("imap", 143), ("imap", 993), ("pop3", 110), ("pop3", 995)];
-        let spoken = ports
-            .iter()
-            .filter(|(protocol, _)| self.protocols.split(' ').any(|spoken| spoken == *protocol));
-        let places: Vec<String> = spoken
-            .map(|(_, port)| format!("{MX_ADDRESS}:{port}"))
-            .collect();
+        let spoken = ports.iter().filter(|(protocol, _)| self.protocols.split(' ').any(|spoken| spoken == *protocol));
+        let places: Vec<String> = spoken.map(|(_, port)| format!("{MX_ADDRESS}:{port}")).collect();
         Daemon::start("dovecot", Command::new("/usr/sbin/dovecot").arg("-F"))?.bound_to(&places)
     }
 }
@@ -92,9 +82,7 @@ impl Dovecot {
 pub(crate) fn messages(user: &str) -> String {
     let folders = ["new", "cur"].map(|folder| fs::read_dir(format!("{MAIL}/{user}/{folder}")));
     let files = folders.into_iter().flatten().flatten().flatten();
-    files
-        .filter_map(|file| fs::read_to_string(file.path()).ok())
-        .collect()
+    files.filter_map(|file| fs::read_to_string(file.path()).ok()).collect()
 }
 
 /// Puts a message of `octets` into a user's Maildir, as delivery would have done.

@@ -26,12 +26,7 @@ impl Exim {
     /// A sound configuration.
     #[must_use]
     pub fn healthy() -> Self {
-        let mut exim = Self {
-            main: Vec::new(),
-            resolv_conf: None,
-            connect_acl: None,
-            password_check: None,
-        };
+        let mut exim = Self { main: Vec::new(), resolv_conf: None, connect_acl: None, password_check: None };
         let settings = [
             ("primary_hostname", MX),
             ("local_interfaces", MX_ADDRESS),
@@ -43,10 +38,7 @@ impl Exim {
             ("tls_advertise_hosts", "*"),
             ("tls_certificate", "/etc/exim4/exim.crt"),
             ("tls_privatekey", "/etc/exim4/exim.key"),
-            (
-                "auth_advertise_hosts",
-                "${if and {{def:tls_in_cipher}{!={$received_port}{25}}} {*}{}}",
-            ),
+            ("auth_advertise_hosts", "${if and {{def:tls_in_cipher}{!={$received_port}{25}}} {*}{}}"),
             ("acl_smtp_mail", "acl_check_mail"),
             ("acl_smtp_rcpt", "acl_check_rcpt"),
             ("never_users", "root"),
@@ -68,19 +60,14 @@ impl Exim {
 
     /// Writes the configuration and starts it.
     pub(crate) fn start(&self, identity: &Identity) -> Result<Daemon, WardError> {
-        let mut main: String = self
-            .main
-            .iter()
-            .map(|(name, value)| format!("{name} = {value}\n"))
-            .collect();
+        let mut main: String = self.main.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
         let connect = self.connect_acl.as_ref().map_or_else(String::new, |acl| {
             main.push_str("acl_smtp_connect = acl_check_connect\n");
             format!("acl_check_connect:\n  {acl}\n  accept\n")
         });
         // A password's own $ must reach Exim's expansion as a letter.
         let password = PASSWORD.replace('$', "\\\\\\$");
-        let right =
-            format!("${{if and {{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}");
+        let right = format!("${{if and {{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}");
         let check = self.password_check.as_ref().unwrap_or(&right);
         let config = format!(
             "{main}domainlist local_domains = {DOMAIN}\n\
@@ -98,19 +85,12 @@ impl Exim {
         write("/etc/exim4/exim4.conf", config)?;
         write("/etc/exim4/exim.crt", &identity.chain)?;
         write("/etc/exim4/exim.key", &identity.key)?;
-        for (folder, owner) in [
-            ("/var/spool/exim4", 64006),
-            ("/var/log/exim4", 64006),
-            (MAIL, 64005),
-        ] {
+        for (folder, owner) in [("/var/spool/exim4", 64006), ("/var/log/exim4", 64006), (MAIL, 64005)] {
             fs::create_dir_all(folder).map_err(WardError::io(folder))?;
             chown(folder, Some(owner), Some(owner)).map_err(WardError::io(folder))?;
         }
         chown("/etc/exim4/exim.key", Some(0), Some(64006)).map_err(WardError::io("exim.key"))?;
-        let places: Vec<String> = [25, 587, 465]
-            .iter()
-            .map(|port| format!("{MX_ADDRESS}:{port}"))
-            .collect();
+        let places: Vec<String> = [25, 587, 465].iter().map(|port| format!("{MX_ADDRESS}:{port}")).collect();
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "--", "sh", "-euc"]);
         match &self.resolv_conf {

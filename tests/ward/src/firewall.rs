@@ -62,11 +62,7 @@ fn inspect(client: &TcpStream, back: &str) -> io::Result<()> {
     let mut to_client = client;
     for (number, line) in BufReader::new(server).lines().enumerate() {
         let line = line?;
-        let masked = if number == 0 {
-            masked_banner(&line)
-        } else {
-            masked_capability(&line)
-        };
+        let masked = if number == 0 { masked_banner(&line) } else { masked_capability(&line) };
         to_client.write_all(masked.as_bytes())?;
         to_client.write_all(b"\r\n")?;
     }
@@ -76,17 +72,8 @@ fn inspect(client: &TcpStream, back: &str) -> io::Result<()> {
 /// Of the banner only the code, and whatever looks like it, is left: `220 ****2****0**`.
 fn masked_banner(line: &str) -> String {
     let (code, text) = line.split_at_checked(4).unwrap_or((line, ""));
-    let text: String = text
-        .trim_end()
-        .chars()
-        .map(|letter| {
-            if matches!(letter, '2' | '0' | ' ') {
-                letter
-            } else {
-                '*'
-            }
-        })
-        .collect();
+    let text: String =
+        text.trim_end().chars().map(|letter| if matches!(letter, '2' | '0' | ' ') { letter } else { '*' }).collect();
     format!("{code}{text}")
 }
 
@@ -94,8 +81,7 @@ fn masked_capability(line: &str) -> String {
     let Some((code @ ("250-" | "250 "), keyword)) = line.split_at_checked(4) else {
         return line.to_owned();
     };
-    let capital =
-        |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == ' ';
+    let capital = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == ' ';
     let known = KNOWN.iter().any(|known| keyword.starts_with(known));
     if known || !keyword.chars().all(capital) || keyword.is_empty() {
         return line.to_owned();

@@ -20,9 +20,7 @@ pub struct Isolated {
 
 fn command(arguments: &[&str]) -> Result<Command, WardError> {
     let mut command = Command::new(program::given()?);
-    command
-        .args(["isolate", "--control", "postfix", "--format", "json"])
-        .args(arguments);
+    command.args(["isolate", "--control", "postfix", "--format", "json"]).args(arguments);
     Ok(command)
 }
 
@@ -31,17 +29,11 @@ fn command(arguments: &[&str]) -> Result<Command, WardError> {
 /// # Errors
 /// When the program does not run, or says something that is no JSON.
 pub fn isolate(arguments: &[&str]) -> Result<Isolated, WardError> {
-    let output = command(arguments)?
-        .output()
-        .map_err(WardError::io("running isolate"))?;
+    let output = command(arguments)?.output().map_err(WardError::io("running isolate"))?;
     let progress = String::from_utf8_lossy(&output.stderr).into_owned();
     let json = serde_json::from_slice(&output.stdout)
         .map_err(|error| WardError::Wrong(format!("no JSON ({error})\n{progress}")))?;
-    Ok(Isolated {
-        json,
-        exit: output.status.code(),
-        progress,
-    })
+    Ok(Isolated { json, exit: output.status.code(), progress })
 }
 
 /// Runs it and kills it without mercy after a while.
@@ -49,19 +41,14 @@ pub fn isolate(arguments: &[&str]) -> Result<Isolated, WardError> {
 /// # Errors
 /// When the program does not run, or ended before.
 pub fn isolate_killed_after(delay: Duration) -> Result<(), WardError> {
-    let mut child = command(&[])?
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(WardError::io("running isolate"))?;
+    let mut child =
+        command(&[])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(WardError::io("running isolate"))?;
     thread::sleep(delay);
     let ended = child.try_wait().map_err(WardError::io("isolate"))?;
     child.kill().map_err(WardError::io("killing isolate"))?;
     child.wait().map_err(WardError::io("isolate"))?;
     match ended {
-        Some(status) => Err(WardError::Wrong(format!(
-            "it had ended before it was killed ({status})"
-        ))),
+        Some(status) => Err(WardError::Wrong(format!("it had ended before it was killed ({status})"))),
         None => Ok(()),
     }
 }
@@ -83,15 +70,8 @@ impl Isolated {
             .filter_map(|setting| setting.get("id")?.as_str())
             .collect();
         guilty.sort_unstable();
-        let outcome = self
-            .json
-            .pointer("/isolation/outcome")
-            .and_then(Value::as_str);
-        let (wanted, exit) = if ids.is_empty() {
-            ("quick", 0)
-        } else {
-            ("explained", 1)
-        };
+        let outcome = self.json.pointer("/isolation/outcome").and_then(Value::as_str);
+        let (wanted, exit) = if ids.is_empty() { ("quick", 0) } else { ("explained", 1) };
         if guilty == ids && outcome == Some(wanted) && self.exit == Some(exit) {
             return Ok(());
         }

@@ -51,10 +51,7 @@ fn outside(name: &str) -> Result<(), WardError> {
     let program = program::built()?;
     let target = program::target_folder(&this)?;
     let servers = debian::unpacked(&target)?;
-    let folder = tempfile::Builder::new()
-        .prefix("ward-")
-        .tempdir()
-        .map_err(WardError::io("a temporary folder"))?;
+    let folder = tempfile::Builder::new().prefix("ward-").tempdir().map_err(WardError::io("a temporary folder"))?;
     output_of(Command::new("chmod").arg("755").arg(folder.path()))?;
 
     let mut command = as_root()?;
@@ -63,18 +60,7 @@ fn outside(name: &str) -> Result<(), WardError> {
         .arg(format!("{FOLDER}={}", folder.path().display()))
         .arg(format!("{SERVERS}={}", servers.display()))
         .arg(format!("{}={}", program::PROGRAM, program.display()))
-        .args([
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--net",
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--fork",
-        ])
+        .args(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork"])
         .args(["--kill-child", "--mount-proc", "--"])
         .arg(&this)
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
@@ -83,9 +69,7 @@ fn outside(name: &str) -> Result<(), WardError> {
     if status.success() {
         Ok(())
     } else {
-        Err(WardError::Wrong(format!(
-            "the trial failed on its machine ({status}); what it said stands above"
-        )))
+        Err(WardError::Wrong(format!("the trial failed on its machine ({status}); what it said stands above")))
     }
 }
 
@@ -115,59 +99,40 @@ fn inside(servers: &Path, body: impl FnOnce() -> Result<(), WardError>) -> Resul
 /// # Errors
 /// Outside a trial.
 pub(crate) fn folder() -> Result<PathBuf, WardError> {
-    env::var_os(FOLDER)
-        .map(PathBuf::from)
-        .ok_or_else(|| WardError::Wrong("this is no trial".to_owned()))
+    env::var_os(FOLDER).map(PathBuf::from).ok_or_else(|| WardError::Wrong("this is no trial".to_owned()))
 }
 
 fn lay_out(servers: &Path) -> Result<(), WardError> {
     let script = include_str!("isolation.sh");
-    output_of(
-        Command::new("sh")
-            .args(["-euc", script, "lay-out"])
-            .arg(servers)
-            .arg(folder()?)
-            .arg(MX),
-    )?;
+    output_of(Command::new("sh").args(["-euc", script, "lay-out"]).arg(servers).arg(folder()?).arg(MX))?;
     for address in ADDRESSES {
-        output_of(Command::new("ip").args([
-            "address",
-            "add",
-            &format!("{address}/32"),
-            "dev",
-            "lo",
-        ]))?;
+        output_of(Command::new("ip").args(["address", "add", &format!("{address}/32"), "dev", "lo"]))?;
     }
     // The kernel would take a local destination for the source too, and every client would be the server itself.
     for address in ADDRESSES {
-        output_of(
-            Command::new("ip")
-                .args(["route", "replace", "local", address])
-                .args(["dev", "lo", "table", "local", "src", CLIENT_ADDRESS]),
-        )?;
+        output_of(Command::new("ip").args(["route", "replace", "local", address]).args([
+            "dev",
+            "lo",
+            "table",
+            "local",
+            "src",
+            CLIENT_ADDRESS,
+        ]))?;
     }
     let mut accounts = read("/etc/passwd")?;
     let mut groups = read("/etc/group")?;
     for (name, number) in ACCOUNTS {
-        accounts.push_str(&format!(
-            "{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"
-        ));
+        accounts.push_str(&format!("{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"));
         groups.push_str(&format!("{name}:x:{number}:\n"));
     }
     write("/etc/passwd", accounts)?;
     write("/etc/group", groups)?;
     write(
         "/etc/hosts",
-        format!(
-            "127.0.0.1 localhost\n::1 localhost ip6-localhost\n{} {MX}\n",
-            crate::names::MX_ADDRESS
-        ),
+        format!("127.0.0.1 localhost\n::1 localhost ip6-localhost\n{} {MX}\n", crate::names::MX_ADDRESS),
     )?;
     write("/etc/mailname", format!("{DOMAIN}\n"))?;
-    write(
-        "/etc/resolv.conf",
-        format!("nameserver {SERVER_RESOLVER}\noptions timeout:5 attempts:2\n"),
-    )
+    write("/etc/resolv.conf", format!("nameserver {SERVER_RESOLVER}\noptions timeout:5 attempts:2\n"))
 }
 
 fn read(path: &str) -> Result<String, WardError> {
@@ -176,17 +141,8 @@ fn read(path: &str) -> Result<String, WardError> {
 
 fn print_logs() {
     let mut stderr = io::stderr().lock();
-    let own = fs::read_dir(LOGS)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let servers = [
-        "/var/log/mail.log",
-        "/var/log/dovecot.log",
-        "/var/log/exim4/mainlog",
-        "/var/log/exim4/paniclog",
-    ];
+    let own = fs::read_dir(LOGS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let servers = ["/var/log/mail.log", "/var/log/dovecot.log", "/var/log/exim4/mainlog", "/var/log/exim4/paniclog"];
     for path in own.chain(servers.iter().map(PathBuf::from)) {
         let Ok(text) = fs::read(&path) else { continue };
         let text = String::from_utf8_lossy(&text);

@@ -20,27 +20,18 @@ pub(crate) fn nsd(address: &str, zones: &Zones) -> Result<Daemon, WardError> {
     for zone in zones.all() {
         let file = format!("{}zone", zone.origin);
         write(format!("{folder}/{file}"), zone.text(address))?;
-        config.push_str(&format!(
-            "zone:\n  name: \"{}\"\n  zonefile: \"{file}\"\n",
-            zone.origin
-        ));
+        config.push_str(&format!("zone:\n  name: \"{}\"\n  zonefile: \"{file}\"\n", zone.origin));
     }
     let path = format!("{folder}/nsd.conf");
     write(&path, config)?;
-    Daemon::start(
-        "nsd",
-        Command::new("/usr/sbin/nsd").args(["-d", "-c", &path]),
-    )?
-    .listening_on(&[format!("{address}:53")])
+    Daemon::start("nsd", Command::new("/usr/sbin/nsd").args(["-d", "-c", &path]))?
+        .listening_on(&[format!("{address}:53")])
 }
 
 /// Starts Unbound on `address`; it walks from `authoritative`, the only root there is.
 pub(crate) fn unbound(address: &str, authoritative: &str) -> Result<Daemon, WardError> {
     let folder = format!("/etc/unbound/{}", last_octet(address));
-    write(
-        format!("{folder}/root.hints"),
-        Zones::root_hints(authoritative),
-    )?;
+    write(format!("{folder}/root.hints"), Zones::root_hints(authoritative))?;
     let config = format!(
         "server:\n  interface: {address}\n  outgoing-interface: {address}\n  access-control: 0.0.0.0/0 allow\n  chroot: \"\"\n  \
          username: \"\"\n  directory: \"{folder}\"\n  pidfile: \"/run/unbound-{}.pid\"\n  use-syslog: no\n  logfile: \"\"\n  \
@@ -50,9 +41,6 @@ pub(crate) fn unbound(address: &str, authoritative: &str) -> Result<Daemon, Ward
     );
     let path = format!("{folder}/unbound.conf");
     write(&path, config)?;
-    Daemon::start(
-        "unbound",
-        Command::new("/usr/sbin/unbound").args(["-d", "-c", &path]),
-    )?
-    .listening_on(&[format!("{address}:53")])
+    Daemon::start("unbound", Command::new("/usr/sbin/unbound").args(["-d", "-c", &path]))?
+        .listening_on(&[format!("{address}:53")])
 }

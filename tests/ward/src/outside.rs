@@ -52,15 +52,9 @@ impl Outside {
         );
         output_of(Command::new("sh").args(["-euc", &script]))?;
         // `ip netns exec` lays this over the place's own /etc.
-        write(
-            "/etc/netns/outside/resolv.conf",
-            format!("nameserver {FOREIGN_RESOLVER}\n"),
-        )?;
+        write("/etc/netns/outside/resolv.conf", format!("nameserver {FOREIGN_RESOLVER}\n"))?;
         let host_key = read(&format!("{KEYS}/host.pub"))?;
-        write(
-            format!("{KEYS}/known"),
-            format!("{OUTSIDE_PLACE} {host_key}"),
-        )?;
+        write(format!("{KEYS}/known"), format!("{OUTSIDE_PLACE} {host_key}"))?;
         write(
             "/etc/ssh/ssh_config",
             format!(
@@ -89,19 +83,13 @@ impl Outside {
             ]),
         )?
         .listening_on(&[format!("{OUTSIDE_PLACE}:22")])?;
-        Ok(Self {
-            _sshd: sshd,
-            rules: AtomicUsize::new(0),
-        })
+        Ok(Self { _sshd: sshd, rules: AtomicUsize::new(0) })
     }
 
     /// Gives the place's address a name that confirms, in `zones`.
     pub fn named_in(zones: &mut Zones) {
         zones.outside.add(format!("place A {OUTSIDE_PLACE}"));
-        zones.reverse.add(format!(
-            "{} PTR place.outside.example.",
-            last_octet(OUTSIDE_PLACE)
-        ));
+        zones.reverse.add(format!("{} PTR place.outside.example.", last_octet(OUTSIDE_PLACE)));
     }
 
     /// Takes the key away by which root may log in.

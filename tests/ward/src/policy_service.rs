@@ -37,10 +37,7 @@ fn answer(mut client: &TcpStream, seen: &Seen, delay: Duration) {
     };
     let mut key = String::new();
     for line in BufReader::new(reading).lines().map_while(Result::ok) {
-        if ["client_address=", "sender=", "recipient="]
-            .iter()
-            .any(|name| line.starts_with(name))
-        {
+        if ["client_address=", "sender=", "recipient="].iter().any(|name| line.starts_with(name)) {
             key.push_str(&line);
             key.push('\n');
         }
@@ -50,15 +47,8 @@ fn answer(mut client: &TcpStream, seen: &Seen, delay: Duration) {
                 .unwrap_or_else(PoisonError::into_inner)
                 .entry(key.split_off(0))
                 .or_insert_with(Instant::now);
-            let action = if first.elapsed() < delay {
-                "DEFER_IF_PERMIT Greylisted, come back later"
-            } else {
-                "DUNNO"
-            };
-            if client
-                .write_all(format!("action={action}\n\n").as_bytes())
-                .is_err()
-            {
+            let action = if first.elapsed() < delay { "DEFER_IF_PERMIT Greylisted, come back later" } else { "DUNNO" };
+            if client.write_all(format!("action={action}\n\n").as_bytes()).is_err() {
                 return;
             }
         }

@@ -59,13 +59,7 @@ impl Postfix {
     pub fn healthy() -> Self {
         let mut postfix = Self {
             main: Vec::new(),
-            services: SERVICES
-                .into_iter()
-                .map(|line| Service {
-                    line,
-                    overrides: Vec::new(),
-                })
-                .collect(),
+            services: SERVICES.into_iter().map(|line| Service { line, overrides: Vec::new() }).collect(),
         };
         let settings = [
             ("compatibility_level", "3.6"),
@@ -80,40 +74,27 @@ impl Postfix {
             ("biff", "no"),
             ("smtpd_banner", "$myhostname ESMTP $mail_name (Debian/GNU)"),
             ("virtual_mailbox_domains", DOMAIN),
-            (
-                "virtual_mailbox_maps",
-                "inline:{ anna@clinic.example=anna bert@clinic.example=bert }",
-            ),
+            ("virtual_mailbox_maps", "inline:{ anna@clinic.example=anna bert@clinic.example=bert }"),
             (
                 "virtual_alias_maps",
                 "inline:{ postmaster@clinic.example=bert@clinic.example abuse@clinic.example=bert@clinic.example }",
             ),
             ("virtual_transport", "lmtp:unix:private/dovecot-lmtp"),
-            (
-                "smtpd_relay_restrictions",
-                "permit_mynetworks permit_sasl_authenticated reject_unauth_destination",
-            ),
+            ("smtpd_relay_restrictions", "permit_mynetworks permit_sasl_authenticated reject_unauth_destination"),
             ("smtpd_tls_chain_files", "/etc/postfix/chain.pem"),
             ("smtpd_tls_security_level", "may"),
             ("smtpd_tls_auth_only", "yes"),
             ("smtpd_forbid_bare_newline", "normalize"),
             ("smtpd_sasl_type", "dovecot"),
             ("smtpd_sasl_path", "private/auth"),
-            (
-                "smtpd_sender_login_maps",
-                "inline:{ anna@clinic.example=anna@clinic.example }",
-            ),
+            ("smtpd_sender_login_maps", "inline:{ anna@clinic.example=anna@clinic.example }"),
         ];
         for (name, value) in settings {
             postfix.set(name, value);
         }
         for service in ["submission", "smtps"] {
             postfix.set_on(service, "smtpd_sasl_auth_enable", "yes");
-            postfix.set_on(
-                service,
-                "smtpd_relay_restrictions",
-                "permit_sasl_authenticated reject",
-            );
+            postfix.set_on(service, "smtpd_relay_restrictions", "permit_sasl_authenticated reject");
         }
         postfix.set_on("submission", "smtpd_tls_security_level", "encrypt");
         postfix.set_on("smtps", "smtpd_tls_wrappermode", "yes");
@@ -130,11 +111,7 @@ impl Postfix {
     /// Sets a parameter for one service with a port: `smtp`, `submission` or `smtps`.
     pub fn set_on(&mut self, service: &str, name: &str, value: &str) -> &mut Self {
         let start = format!("{service} inet ");
-        for service in self
-            .services
-            .iter_mut()
-            .filter(|known| known.line.starts_with(&start))
-        {
+        for service in self.services.iter_mut().filter(|known| known.line.starts_with(&start)) {
             service.overrides.retain(|(known, _)| known != name);
             service.overrides.push((name.to_owned(), value.to_owned()));
         }
@@ -144,18 +121,14 @@ impl Postfix {
     /// Nothing listens on a service's port.
     pub fn close(&mut self, service: &str) -> &mut Self {
         let start = format!("{service} inet ");
-        self.services
-            .retain(|known| !known.line.starts_with(&start));
+        self.services.retain(|known| !known.line.starts_with(&start));
         self
     }
 
     /// Lets smtpd on port 25 run in the queue directory as its root.
     pub fn in_chroot(&mut self) -> &mut Self {
         self.close("smtp");
-        self.services.push(Service {
-            line: "smtp inet n - y - - smtpd",
-            overrides: Vec::new(),
-        });
+        self.services.push(Service { line: "smtp inet n - y - - smtpd", overrides: Vec::new() });
         self
     }
 
@@ -178,21 +151,14 @@ impl Postfix {
             "dnsblog unix - - n - 0 dnsblog",
             "tlsproxy unix - - n - 0 tlsproxy",
         ] {
-            self.services.push(Service {
-                line,
-                overrides: Vec::new(),
-            });
+            self.services.push(Service { line, overrides: Vec::new() });
         }
         self
     }
 
     /// Writes the configuration and starts it.
     pub(crate) fn start(&self, identity: &Identity) -> Result<Daemon, WardError> {
-        let main: String = self
-            .main
-            .iter()
-            .map(|(name, value)| format!("{name} = {value}\n"))
-            .collect();
+        let main: String = self.main.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
         let mut master = String::new();
         for service in &self.services {
             master.push_str(service.line);
@@ -203,37 +169,26 @@ impl Postfix {
         }
         write("/etc/postfix/main.cf", main)?;
         write("/etc/postfix/master.cf", master)?;
-        write(
-            "/etc/postfix/chain.pem",
-            format!("{}{}", identity.key, identity.chain),
-        )?;
+        write("/etc/postfix/chain.pem", format!("{}{}", identity.key, identity.chain))?;
         folders()?;
         let ports = [("smtp", 25), ("submission", 587), ("smtps", 465)];
         let places: Vec<String> = ports
             .into_iter()
             .filter(|(service, _)| {
-                self.services
-                    .iter()
-                    .any(|known| known.line.starts_with(&format!("{service} inet ")))
+                self.services.iter().any(|known| known.line.starts_with(&format!("{service} inet ")))
             })
             .map(|(_, port)| format!("{MX_ADDRESS}:{port}"))
             .collect();
         // A connection just to see whether somebody listens would stand in the log and use up postscreen's first visit: sockets are
         // looked at from the kernel's side.
-        Daemon::start(
-            "postfix",
-            Command::new("/usr/lib/postfix/sbin/master").arg("-d"),
-        )?
-        .having_made("/var/spool/postfix/public/pickup")?
-        .bound_to(&places)
+        Daemon::start("postfix", Command::new("/usr/lib/postfix/sbin/master").arg("-d"))?
+            .having_made("/var/spool/postfix/public/pickup")?
+            .bound_to(&places)
     }
 
     /// Puts every message that is received from now on into the hold queue.
     pub fn hold_everything(&mut self) -> &mut Self {
-        self.set(
-            "smtpd_recipient_restrictions",
-            "check_recipient_access static:HOLD",
-        )
+        self.set("smtpd_recipient_restrictions", "check_recipient_access static:HOLD")
     }
 
     /// How many messages lie in the queue `name`, such as `hold`.
@@ -243,10 +198,7 @@ impl Postfix {
     pub fn queued(name: &str) -> Result<usize, WardError> {
         let listing = output_of(Command::new("postqueue").arg("-j"))?;
         let wanted = format!("\"queue_name\": \"{name}\"");
-        Ok(listing
-            .lines()
-            .filter(|line| line.contains(&wanted))
-            .count())
+        Ok(listing.lines().filter(|line| line.contains(&wanted)).count())
     }
 }
 

@@ -13,10 +13,7 @@ pub(crate) const PROGRAM: &str = "MAILDOCTOR_WARD_PROGRAM";
 
 /// The folder cargo builds into, from a test's own path `<target>/<profile>/deps/<test>`.
 pub(crate) fn target_folder(test: &Path) -> Result<PathBuf, WardError> {
-    test.ancestors()
-        .nth(3)
-        .map(Path::to_path_buf)
-        .ok_or_else(|| WardError::NoProgram(test.to_path_buf()))
+    test.ancestors().nth(3).map(Path::to_path_buf).ok_or_else(|| WardError::NoProgram(test.to_path_buf()))
 }
 
 /// The program beside the test's own executable, built anew if its source changed: another package's tests are not told by cargo
@@ -26,31 +23,19 @@ pub(crate) fn built() -> Result<PathBuf, WardError> {
         return Ok(PathBuf::from(chosen));
     }
     let test = env::current_exe().map_err(WardError::io("finding the test's own program"))?;
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .map(Path::to_path_buf)
-        .ok_or_else(|| WardError::NoProgram(test.clone()))?;
+    let profile = test.ancestors().nth(2).map(Path::to_path_buf).ok_or_else(|| WardError::NoProgram(test.clone()))?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--locked", "--package", "maildoctor"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--quiet", "--locked", "--package", "maildoctor"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.arg("--target-dir").arg(target_folder(&test)?);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
     output_of(&mut cargo)?;
     let program = profile.join("maildoctor");
-    if fs::exists(&program).unwrap_or(false) {
-        Ok(program)
-    } else {
-        Err(WardError::NoProgram(program))
-    }
+    if fs::exists(&program).unwrap_or(false) { Ok(program) } else { Err(WardError::NoProgram(program)) }
 }
 
 /// The program, on the machine of a trial.
 pub(crate) fn given() -> Result<PathBuf, WardError> {
-    env::var_os(PROGRAM)
-        .map(PathBuf::from)
-        .ok_or_else(|| WardError::Wrong("this is no trial".to_owned()))
+    env::var_os(PROGRAM).map(PathBuf::from).ok_or_else(|| WardError::Wrong("this is no trial".to_owned()))
 }

@@ -24,11 +24,7 @@ impl Report {
                 output.status.code()
             ))
         })?;
-        Ok(Self {
-            json,
-            exit: output.status.code(),
-            progress,
-        })
+        Ok(Self { json, exit: output.status.code(), progress })
     }
 
     /// Holds the report against the truth: the verdict, and the code of the first root cause.
@@ -36,15 +32,8 @@ impl Report {
     /// # Errors
     /// [`WardError::Wrong`] with the whole diagnosis when it says something else.
     pub fn names(&self, verdict: &str, code: &str) -> Result<(), WardError> {
-        let first = self
-            .roots()
-            .next()
-            .map_or("nothing", |root| text(root, "code"));
-        if first == code {
-            self.judges(verdict)
-        } else {
-            self.wrong(&format!("{code} must come first, not {first}"))
-        }
+        let first = self.roots().next().map_or("nothing", |root| text(root, "code"));
+        if first == code { self.judges(verdict) } else { self.wrong(&format!("{code} must come first, not {first}")) }
     }
 
     /// The verdict, and the exit code that goes with it.
@@ -62,10 +51,7 @@ impl Report {
             return self.wrong(&format!("the verdict must be {verdict}"));
         }
         if self.exit != Some(exit) {
-            return self.wrong(&format!(
-                "the exit code must be {exit}, not {:?}",
-                self.exit
-            ));
+            return self.wrong(&format!("the exit code must be {exit}, not {:?}", self.exit));
         }
         Ok(())
     }
@@ -75,14 +61,10 @@ impl Report {
     /// # Errors
     /// [`WardError::Wrong`] on anything else.
     pub fn healthy_with(&self, advice: &[&str]) -> Result<(), WardError> {
-        let other = self.roots().find(|root| {
-            text(root, "severity") != "advice" || !advice.contains(&text(root, "code"))
-        });
+        let other =
+            self.roots().find(|root| text(root, "severity") != "advice" || !advice.contains(&text(root, "code")));
         match other {
-            Some(root) => self.wrong(&format!(
-                "{} is said of a healthy system",
-                text(root, "code")
-            )),
+            Some(root) => self.wrong(&format!("{} is said of a healthy system", text(root, "code"))),
             None => self.judges("healthy"),
         }
     }
@@ -104,13 +86,9 @@ impl Report {
     /// # Errors
     /// [`WardError::Wrong`] when it does not.
     pub fn has_check(&self, code: &str, state: &str) -> Result<(), WardError> {
-        let found = list(&self.json, "checks")
-            .any(|check| text(check, "code") == code && text(check, "state") == state);
-        if found {
-            Ok(())
-        } else {
-            self.wrong(&format!("{code} must be {state} somewhere"))
-        }
+        let found =
+            list(&self.json, "checks").any(|check| text(check, "code") == code && text(check, "state") == state);
+        if found { Ok(()) } else { self.wrong(&format!("{code} must be {state} somewhere")) }
     }
 
     /// Whether a detail of the first root cause holds `part`.
@@ -136,11 +114,7 @@ impl Report {
         let explained = list(&self.json, "findings")
             .filter(|finding| text(finding, "code") == code)
             .any(|finding| list(finding, "explained_by").any(|by| by == root));
-        if explained {
-            Ok(())
-        } else {
-            self.wrong(&format!("the first root cause must explain {code}"))
-        }
+        if explained { Ok(()) } else { self.wrong(&format!("the first root cause must explain {code}")) }
     }
 
     /// The whole report.
@@ -154,20 +128,10 @@ impl Report {
     }
 
     fn wrong(&self, what: &str) -> Result<(), WardError> {
-        let mut said = format!(
-            "{what}; the report says {}: {}\n",
-            text(&self.json, "verdict"),
-            text(&self.json, "summary")
-        );
+        let mut said =
+            format!("{what}; the report says {}: {}\n", text(&self.json, "verdict"), text(&self.json, "summary"));
         for root in self.roots() {
-            for key in [
-                "code",
-                "effective_severity",
-                "party",
-                "confidence",
-                "subject",
-                "cause",
-            ] {
+            for key in ["code", "effective_severity", "party", "confidence", "subject", "cause"] {
                 said.push_str(text(root, key));
                 said.push_str(" · ");
             }
@@ -185,9 +149,5 @@ fn text<'json>(value: &'json Value, key: &str) -> &'json str {
 
 /// The elements of a member that is a list.
 fn list<'json>(value: &'json Value, key: &str) -> impl Iterator<Item = &'json Value> {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
 }

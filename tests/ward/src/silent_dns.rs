@@ -61,23 +61,14 @@ fn answer(socket: &UdpSocket, question: &[u8], to: SocketAddr, everything: Optio
     let Some(query) = message.queries.first().cloned() else {
         return;
     };
-    let listed = everything.or_else(|| {
-        query
-            .name()
-            .to_string()
-            .starts_with("2.0.0.127.")
-            .then_some(Ipv4Addr::new(127, 0, 0, 2))
-    });
+    let listed = everything
+        .or_else(|| query.name().to_string().starts_with("2.0.0.127.").then_some(Ipv4Addr::new(127, 0, 0, 2)));
     let mut reply = Message::response(message.metadata.id, message.metadata.op_code);
     reply.metadata.authoritative = true;
     reply.metadata.recursion_desired = message.metadata.recursion_desired;
     match listed {
         Some(address) if query.query_type() == RecordType::A => {
-            reply.add_answer(Record::from_rdata(
-                query.name().clone(),
-                60,
-                RData::A(A(address)),
-            ));
+            reply.add_answer(Record::from_rdata(query.name().clone(), 60, RData::A(A(address))));
         }
         Some(_) => {}
         None => reply.metadata.response_code = ResponseCode::NXDomain,

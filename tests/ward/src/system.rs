@@ -9,8 +9,7 @@ use crate::{
     isolation::folder,
     name_servers::{nsd, unbound},
     names::{
-        AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER,
-        SERVER_RESOLVER, USER,
+        AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER, SERVER_RESOLVER, USER,
     },
     program,
 };
@@ -108,8 +107,7 @@ impl Plan {
             Mta::Nobody => {}
         }
         if let Some(dovecot) = &self.dovecot {
-            fs::create_dir_all("/var/spool/postfix/private")
-                .map_err(WardError::io("/var/spool/postfix/private"))?;
+            fs::create_dir_all("/var/spool/postfix/private").map_err(WardError::io("/var/spool/postfix/private"))?;
             daemons.push(dovecot.start(&self.identity)?);
         }
         Ok(MailSystem { folder, daemons })
@@ -129,10 +127,7 @@ impl MailSystem {
     /// # Errors
     /// When the program does not run or its report cannot be read.
     pub fn check(&self, arguments: &[&str]) -> Result<Report, WardError> {
-        let output = self
-            .check_command(arguments)?
-            .output()
-            .map_err(WardError::io("running the program"))?;
+        let output = self.check_command(arguments)?.output().map_err(WardError::io("running the program"))?;
         Report::read(&output)
     }
 
@@ -145,14 +140,7 @@ impl MailSystem {
         command
             .arg("check")
             .args(arguments)
-            .args([
-                "--resolver",
-                RESOLVER,
-                "--foreign-resolver",
-                FOREIGN_RESOLVER,
-                "--format",
-                "json",
-            ])
+            .args(["--resolver", RESOLVER, "--foreign-resolver", FOREIGN_RESOLVER, "--format", "json"])
             .arg("--ca-file")
             .arg(self.file("root.pem"))
             .env("TMPDIR", &self.folder);

@@ -12,10 +12,7 @@ pub struct Zone {
 
 impl Zone {
     fn new(origin: &'static str, records: &[&str]) -> Self {
-        Self {
-            origin,
-            records: records.iter().map(|record| (*record).to_owned()).collect(),
-        }
+        Self { origin, records: records.iter().map(|record| (*record).to_owned()).collect() }
     }
 
     /// Adds a record, such as `mx1 A 198.18.25.10`.
@@ -88,25 +85,13 @@ impl Zones {
             format!("{} PTR client.outside.example.", last_octet(CLIENT_ADDRESS)),
             format!("{} PTR mail.outside.example.", last_octet(OUTSIDE_ADDRESS)),
         ];
-        let thirds = [
-            "list NS ns1.list".to_owned(),
-            format!("ns1.list A {THIRD_PARTY}"),
-        ];
-        let mut example = Zone::new(
-            "example.",
-            &["clinic NS ns1.nic.example.", "outside NS ns1.nic.example."],
-        );
+        let thirds = ["list NS ns1.list".to_owned(), format!("ns1.list A {THIRD_PARTY}")];
+        let mut example = Zone::new("example.", &["clinic NS ns1.nic.example.", "outside NS ns1.nic.example."]);
         for record in thirds {
             example.add(record);
         }
         Self {
-            root: Zone::new(
-                ".",
-                &[
-                    "example. NS ns1.nic.example.",
-                    "25.18.198.in-addr.arpa. NS ns1.nic.example.",
-                ],
-            ),
+            root: Zone::new(".", &["example. NS ns1.nic.example.", "25.18.198.in-addr.arpa. NS ns1.nic.example."]),
             example,
             domain: Zone::new("clinic.example.", &borrowed(&domain)),
             outside: Zone::new("outside.example.", &borrowed(&outside)),
@@ -121,13 +106,7 @@ impl Zones {
     }
 
     pub(crate) fn all(&self) -> [&Zone; 5] {
-        [
-            &self.root,
-            &self.example,
-            &self.domain,
-            &self.outside,
-            &self.reverse,
-        ]
+        [&self.root, &self.example, &self.domain, &self.outside, &self.reverse]
     }
 }
 

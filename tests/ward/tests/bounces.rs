@@ -3,22 +3,16 @@
 use std::path::Path;
 
 use maildoctor_ward::{
-    DOMAIN, MailSystem, Mta, Plan, WardError, bounce, logged, refusing_server, returned, send,
-    trial,
+    DOMAIN, MailSystem, Mta, Plan, WardError, bounce, logged, refusing_server, returned, send, trial,
 };
 use serde_json::Value;
 
 /// Holds an answer against what happened.
 fn says(answer: &Value, expected: &[(&str, &str)]) -> Result<(), WardError> {
     for (key, value) in expected {
-        let got = answer
-            .pointer(&format!("/{}", key.replace('.', "/")))
-            .cloned()
-            .unwrap_or(Value::Null);
+        let got = answer.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or(Value::Null);
         if got != *value && !got.as_str().is_some_and(|text| text.contains(value)) {
-            return Err(WardError::Wrong(format!(
-                "{key} must be {value}: {answer:#}"
-            )));
+            return Err(WardError::Wrong(format!("{key} must be {value}: {answer:#}")));
         }
     }
     Ok(())
@@ -28,9 +22,7 @@ fn says(answer: &Value, expected: &[(&str, &str)]) -> Result<(), WardError> {
 fn only(report: &Value) -> Result<&Value, WardError> {
     match report["answers"].as_array().map(Vec::as_slice) {
         Some([answer]) => Ok(answer),
-        _ => Err(WardError::Wrong(format!(
-            "one answer was expected: {report:#}"
-        ))),
+        _ => Err(WardError::Wrong(format!("one answer was expected: {report:#}"))),
     }
 }
 

@@ -4,14 +4,7 @@ use maildoctor_ward::{MailSystem, Plan, Postfix, Report, WardError, trial};
 
 /// The whole round trip, waited for less long than people would.
 fn send(system: &MailSystem) -> Result<Report, WardError> {
-    system.check_account(&[
-        "clinic.example",
-        "--mailbox",
-        "imaps://mx1.clinic.example",
-        "--send",
-        "--deadline",
-        "30s",
-    ])
+    system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example", "--send", "--deadline", "30s"])
 }
 
 trial! {

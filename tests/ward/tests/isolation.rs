@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 
-use maildoctor_ward::{
-    DnsManner, Plan, THIRD_PARTY, WardError, dns_responder, isolate, output_of, trial,
-};
+use maildoctor_ward::{DnsManner, Plan, THIRD_PARTY, WardError, dns_responder, isolate, output_of, trial};
 
 /// Twelve lists of which `dead` do not exist anywhere: their questions reach a server that never answers.
 fn lists(dead: &[usize]) -> String {
@@ -25,11 +23,7 @@ fn files() -> Result<BTreeMap<String, Vec<u8>>, WardError> {
             if kind.is_dir() {
                 walk(&path, into)?;
             } else {
-                let content = if kind.is_file() {
-                    fs::read(&path)?
-                } else {
-                    Vec::new()
-                };
+                let content = if kind.is_file() { fs::read(&path)? } else { Vec::new() };
                 into.insert(path.display().to_string(), content);
             }
         }
@@ -63,30 +57,17 @@ fn untouched(before: &(BTreeMap<String, Vec<u8>>, String)) -> Result<(), WardErr
             .filter(|(name, content)| before.0.get(*name) != Some(content))
             .map(|(name, _)| name)
             .collect();
-        return Err(WardError::Wrong(format!(
-            "the server was touched: {changed:?}\n{}\n{}",
-            before.1, after.1
-        )));
+        return Err(WardError::Wrong(format!("the server was touched: {changed:?}\n{}\n{}", before.1, after.1)));
     }
-    let left = fs::read_dir("/run/maildoctor-shadows")
-        .map_err(WardError::io("/run/maildoctor-shadows"))?
-        .count();
-    if left > 0 {
-        Err(WardError::Wrong(format!("{left} shadows are left")))
-    } else {
-        Ok(())
-    }
+    let left = fs::read_dir("/run/maildoctor-shadows").map_err(WardError::io("/run/maildoctor-shadows"))?.count();
+    if left > 0 { Err(WardError::Wrong(format!("{left} shadows are left"))) } else { Ok(()) }
 }
 
 fn quick_resolver() -> Result<(), WardError> {
     dns_responder(THIRD_PARTY, DnsManner::Silent)?;
     let path = "/etc/resolv.conf";
     let text = fs::read_to_string(path).map_err(WardError::io(path))?;
-    fs::write(
-        path,
-        text.replace("timeout:5 attempts:2", "timeout:3 attempts:1"),
-    )
-    .map_err(WardError::io(path))
+    fs::write(path, text.replace("timeout:5 attempts:2", "timeout:3 attempts:1")).map_err(WardError::io(path))
 }
 
 trial! {

@@ -3,9 +3,9 @@
 use std::{fs, net::TcpStream, process::Command, thread, time::Duration};
 
 use maildoctor_ward::{
-    CLIENT_ADDRESS, DnsManner, MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan,
-    Report, SERVER_RESOLVER, THIRD_PARTY, WardError, dns_responder, drop_packets_to, output_of,
-    slow_milter, slow_policy, trial,
+    CLIENT_ADDRESS, DnsManner, MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan, Report,
+    SERVER_RESOLVER, THIRD_PARTY, WardError, dns_responder, drop_packets_to, output_of, slow_milter, slow_policy,
+    trial,
 };
 
 /// Twelve lists, of which those named are served by somebody else, as the trial has it; the rest answer at once.
@@ -15,45 +15,32 @@ fn twelve_lists(plan: &mut Plan, silent: &[usize]) {
 
 /// So many lists that are asked before the banner.
 fn lists(plan: &mut Plan, number: usize, silent: &[usize]) {
-    let asked: Vec<String> = (1..=number)
-        .map(|n| format!("reject_rbl_client bl{n}.example"))
-        .collect();
-    plan.postfix
-        .set("smtpd_delay_reject", "no")
-        .set("smtpd_client_restrictions", &asked.join(" "));
+    let asked: Vec<String> = (1..=number).map(|n| format!("reject_rbl_client bl{n}.example")).collect();
+    plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", &asked.join(" "));
     for n in 1..=number {
         if silent.contains(&n) {
             plan.zones.example.add(format!("bl{n} NS ns1.list"));
         } else {
-            plan.zones
-                .example
-                .add(format!("2.0.0.127.bl{n} A 127.0.0.2"));
+            plan.zones.example.add(format!("2.0.0.127.bl{n} A 127.0.0.2"));
         }
     }
 }
 
 /// The resolver library of the servers gives up after 2 s.
 fn impatient_resolver() -> Result<(), WardError> {
-    output_of(Command::new("sed").args(["-i", "s/timeout:5/timeout:1/", "/etc/resolv.conf"]))
-        .map(drop)
+    output_of(Command::new("sed").args(["-i", "s/timeout:5/timeout:1/", "/etc/resolv.conf"])).map(drop)
 }
 
 /// A resolv.conf that names `servers`, each of which is given `seconds` once.
 fn resolv_conf(servers: &[&str], seconds: u32) -> String {
-    let lines: String = servers
-        .iter()
-        .map(|server| format!("nameserver {server}\n"))
-        .collect();
+    let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
     format!("{lines}options timeout:{seconds} attempts:1\n")
 }
 
 /// Whether `code` is a root cause, proven.
 fn proven_root(report: &Report, code: &str) -> Result<(), WardError> {
     let roots = report.json()["diagnosis"].as_array();
-    let is = roots
-        .into_iter()
-        .flatten()
-        .any(|root| root["code"] == code && root["confidence"] == "proven");
+    let is = roots.into_iter().flatten().any(|root| root["code"] == code && root["confidence"] == "proven");
     if is {
         Ok(())
     } else {
@@ -62,9 +49,7 @@ fn proven_root(report: &Report, code: &str) -> Result<(), WardError> {
             .flatten()
             .map(|root| format!("{} {}: {}", root["code"], root["confidence"], root["cause"]))
             .collect();
-        Err(WardError::Wrong(format!(
-            "{code} must be proven: {found:#?}"
-        )))
+        Err(WardError::Wrong(format!("{code} must be proven: {found:#?}")))
     }
 }
 
@@ -87,20 +72,10 @@ fn clients_from(address: &'static str) {
 }
 
 /// Whether a root cause with `code` names each of `zones`, proven.
-fn proves(
-    system: &MailSystem,
-    arguments: &[&str],
-    code: &str,
-    zones: &[&str],
-) -> Result<(), WardError> {
+fn proves(system: &MailSystem, arguments: &[&str], code: &str, zones: &[&str]) -> Result<(), WardError> {
     let report = system.check(arguments)?;
     report.names("degraded", code)?;
-    let roots = report
-        .json()
-        .get("diagnosis")
-        .and_then(|d| d.as_array())
-        .cloned()
-        .unwrap_or_default();
+    let roots = report.json().get("diagnosis").and_then(|d| d.as_array()).cloned().unwrap_or_default();
     let proven = |zone: &&&str| {
         roots.iter().any(|root| {
             root["code"] == code
@@ -111,18 +86,12 @@ fn proves(
     let named = zones.iter().filter(|zone| proven(zone)).count();
     let others = roots
         .iter()
-        .filter(|root| {
-            root["code"]
-                .as_str()
-                .is_some_and(|c| ["dnsbl-timeout", "dnsbl-slow"].contains(&c))
-        })
+        .filter(|root| root["code"].as_str().is_some_and(|c| ["dnsbl-timeout", "dnsbl-slow"].contains(&c)))
         .count();
     if named == zones.len() && others == zones.len() {
         Ok(())
     } else {
-        Err(WardError::Wrong(format!(
-            "{zones:?} must be proven and nothing else: {roots:#?}"
-        )))
+        Err(WardError::Wrong(format!("{zones:?} must be proven and nothing else: {roots:#?}")))
     }
 }
 

@@ -1,10 +1,6 @@
 //! The same system from this machine and from a place outside, through a real ssh.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 use std::{
     fs,
@@ -14,8 +10,8 @@ use std::{
 };
 
 use maildoctor_ward::{
-    MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE, Outside, Plan,
-    WardError, output_of, processes_with, trial,
+    MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE, Outside, Plan, WardError, output_of,
+    processes_with, trial,
 };
 use serde_json::Value;
 
@@ -39,12 +35,7 @@ fn nothing_is_left(system: &MailSystem) -> bool {
     let folders = fs::read_dir(system.file("")).unwrap().flatten();
     processes_with("maildoctor-guard").unwrap().is_empty()
         && processes_with("ssh -S").unwrap().is_empty()
-        && !folders.into_iter().any(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("maildoctor-ssh")
-        })
+        && !folders.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("maildoctor-ssh"))
 }
 
 fn wait_until(what: impl Fn() -> bool) -> bool {

@@ -3,8 +3,8 @@
 use std::{process::Command, thread, time::Duration};
 
 use maildoctor_ward::{
-    MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan, Postfix, Report,
-    THIRD_PARTY, WardError, drop_packets_to, output_of, trial,
+    MX_ADDRESS, MailSystem, Mta, OTHER_ADDRESS, OUTSIDE_ADDRESS, Plan, Postfix, Report, THIRD_PARTY, WardError,
+    drop_packets_to, output_of, trial,
 };
 
 /// A message is sent, and looked for in the server's queue alone.
@@ -15,15 +15,7 @@ fn send(system: &MailSystem) -> Result<Report, WardError> {
 /// The whole round trip, seen from the host as well, and waited for less long than people would.
 fn send_into_mailbox(system: &MailSystem) -> Result<Report, WardError> {
     let mailbox = "imaps://mx1.clinic.example";
-    system.check_account(&[
-        "clinic.example",
-        "--on-host",
-        "--send",
-        "--mailbox",
-        mailbox,
-        "--deadline",
-        "12s",
-    ])
+    system.check_account(&["clinic.example", "--on-host", "--send", "--mailbox", mailbox, "--deadline", "12s"])
 }
 
 /// Waits until so many messages were tried in vain.
@@ -34,28 +26,13 @@ fn wait_for_deferred(count: usize) -> Result<(), WardError> {
         }
         thread::sleep(Duration::from_millis(100));
     }
-    Err(WardError::Wrong(format!(
-        "{count} messages must be deferred"
-    )))
+    Err(WardError::Wrong(format!("{count} messages must be deferred")))
 }
 
 /// Hands the server a message for `recipient`, as a program on its own host does.
 fn submit(recipient: &str) -> Result<(), WardError> {
-    let swaks = [
-        "--server",
-        MX_ADDRESS,
-        "--local-interface",
-        "127.0.0.1",
-        "--silent",
-        "2",
-    ];
-    output_of(Command::new("swaks").args(swaks).args([
-        "--from",
-        "anna@clinic.example",
-        "--to",
-        recipient,
-    ]))
-    .map(drop)
+    let swaks = ["--server", MX_ADDRESS, "--local-interface", "127.0.0.1", "--silent", "2"];
+    output_of(Command::new("swaks").args(swaks).args(["--from", "anna@clinic.example", "--to", recipient])).map(drop)
 }
 
 trial! {

@@ -3,8 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use maildoctor_ward::{
-    DnsManner, MailSystem, Plan, STRANGER, THIRD_PARTY, WardError, dns_responder,
-    greylisting_policy, trial,
+    DnsManner, MailSystem, Plan, STRANGER, THIRD_PARTY, WardError, dns_responder, greylisting_policy, trial,
 };
 
 /// A system whose Postfix has one setting more.

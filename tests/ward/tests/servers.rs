@@ -7,9 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use maildoctor_ward::{
-    MX_ADDRESS, MailSystem, Mta, PASSWORD, Plan, USER, WardError, isolated, output_of, trial,
-};
+use maildoctor_ward::{MX_ADDRESS, MailSystem, Mta, PASSWORD, Plan, USER, WardError, isolated, output_of, trial};
 
 /// Submits a message as the user and waits until it lies in the user's mailbox.
 fn round_trip(system: &MailSystem) -> Result<(), WardError> {
@@ -23,36 +21,18 @@ fn round_trip(system: &MailSystem) -> Result<(), WardError> {
                 "--tls-ca-path",
                 &system.file("root.pem"),
             ])
-            .args([
-                "--auth",
-                "PLAIN",
-                "--auth-user",
-                USER,
-                "--auth-password",
-                PASSWORD,
-            ])
-            .args([
-                "--from",
-                USER,
-                "--to",
-                USER,
-                "--header",
-                "Subject: round trip",
-            ]),
+            .args(["--auth", "PLAIN", "--auth-user", USER, "--auth-password", PASSWORD])
+            .args(["--from", USER, "--to", USER, "--header", "Subject: round trip"]),
     )?;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(30) {
-        let found = Command::new("grep")
-            .args(["-rlq", "Subject: round trip", "/var/vmail/anna"])
-            .status();
+        let found = Command::new("grep").args(["-rlq", "Subject: round trip", "/var/vmail/anna"]).status();
         if found.is_ok_and(|status| status.success()) {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(20));
     }
-    Err(WardError::Wrong(
-        "the message did not turn up in the mailbox".to_owned(),
-    ))
+    Err(WardError::Wrong("the message did not turn up in the mailbox".to_owned()))
 }
 
 trial! {
@@ -86,9 +66,7 @@ fn nothing_is_left_behind() {
         let _system = Plan::healthy()?.start()?;
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
         fs::write(&note, namespace.to_str().unwrap()).unwrap();
-        Err(WardError::Wrong(
-            "on purpose: what follows is the log of a failure that had to be".to_owned(),
-        ))
+        Err(WardError::Wrong("on purpose: what follows is the log of a failure that had to be".to_owned()))
     });
     assert!(inner.is_err());
     // The inner run is this very function: for it, all is said.
@@ -98,8 +76,7 @@ fn nothing_is_left_behind() {
     let namespace = fs::read_to_string(&note).unwrap();
     fs::remove_file(&note).unwrap();
     let left = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
-        fs::read_link(entry.path().join("ns/pid"))
-            .is_ok_and(|of| of.to_str() == Some(namespace.as_str()))
+        fs::read_link(entry.path().join("ns/pid")).is_ok_and(|of| of.to_str() == Some(namespace.as_str()))
     });
     assert_eq!(left.count(), 0);
 }

@@ -1,11 +1,6 @@
 //! A session by hand with real servers, at a real terminal, in the place of telnet and `openssl s_client`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test ends by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 use std::{
     fs,
@@ -29,16 +24,10 @@ struct Terminal {
 
 impl Terminal {
     fn of(mut command: Command) -> Self {
-        command
-            .env("TERM", "xterm")
-            .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::inherit());
+        command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").stdin(Stdio::inherit());
         let limit = u64::try_from(SOON.as_millis()).unwrap();
         let session = spawn_command(command, Some(limit)).unwrap();
-        let mut it = Self {
-            session,
-            shown: String::new(),
-        };
+        let mut it = Self { session, shown: String::new() };
         it.sees("banner after");
         it.sees("> ");
         it
@@ -65,25 +54,11 @@ impl Terminal {
 }
 
 fn script(mut command: Command, lines: &str) -> (i32, String, String) {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(lines.as_bytes())
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
     let text = |octets| String::from_utf8(octets).unwrap();
-    (
-        done.status.code().unwrap(),
-        text(done.stdout),
-        text(done.stderr),
-    )
+    (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
 }
 
 fn arrives(system: &MailSystem, text: &str) -> bool {

@@ -2,9 +2,7 @@
 
 use maildoctor_ward::{Authority, DOMAIN, Identity, MX, MailSystem, Plan, WardError, trial};
 
-fn showing(
-    make: impl FnOnce(&Authority) -> Result<Identity, WardError>,
-) -> Result<MailSystem, WardError> {
+fn showing(make: impl FnOnce(&Authority) -> Result<Identity, WardError>) -> Result<MailSystem, WardError> {
     let mut plan = Plan::healthy()?;
     plan.identity = make(&plan.authority)?;
     plan.start()

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, TcpStream};
 
 use maildoctor_ward::{
-    DnsManner, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, THIRD_PARTY, dns_responder, drop_packets_to,
-    masking_firewall, trial,
+    DnsManner, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, THIRD_PARTY, dns_responder, drop_packets_to, masking_firewall,
+    trial,
 };
 
 trial! {

@@ -16,14 +16,8 @@ pub(crate) fn of_case(case: &Case) -> (u64, Vec<String>) {
         .filter(|seen| matches!(seen.role, Role::Submission | Role::Smtps))
         .map(|seen| &seen.observation().subject)
         .collect();
-    let parts: Vec<Option<Part>> = steps
-        .iter()
-        .map(|step| part_of(step, for_users.contains(&step.subject)))
-        .collect();
-    let spans: Vec<(u64, u64)> = steps
-        .iter()
-        .map(|step| (step.at_ms, step.took_ms))
-        .collect();
+    let parts: Vec<Option<Part>> = steps.iter().map(|step| part_of(step, for_users.contains(&step.subject))).collect();
+    let spans: Vec<(u64, u64)> = steps.iter().map(|step| (step.at_ms, step.took_ms)).collect();
     let mut known = HashMap::new();
     let (length, chain) = longest(&spans, |earlier, later| {
         let (Some(from), Some(to)) = (steps.get(earlier), steps.get(later)) else {
@@ -78,8 +72,7 @@ impl Part {
     /// Whether a step of this part is needed for one of that, at the same service or further down.
     fn leads_to(self, to: Self) -> bool {
         use Part::{
-            Account, Addresses, Arrival, BeforeTls, Greeting, Injection, Message, Names,
-            SecondBanner, Stranger, Target,
+            Account, Addresses, Arrival, BeforeTls, Greeting, Injection, Message, Names, SecondBanner, Stranger, Target,
         };
         match self {
             Names => to != Names,
@@ -108,26 +101,18 @@ fn part_of(step: &Observation, for_users: bool) -> Option<Part> {
         "message" => Some(Part::Message),
         _ => None,
     };
-    let authenticated = || {
-        step.asked
-            .get("authenticated")
-            .is_some_and(|value| value == true)
-    };
+    let authenticated = || step.asked.get("authenticated").is_some_and(|value| value == true);
     let (name, _) = step.probe.split_once('/')?;
     Some(match name {
         "dns.domain" if matches!(asked("type"), Some("MX" | "SRV")) => Part::Names,
         "dns.host" => Part::Addresses,
-        "tcp.connect" | "tls.handshake" | "smtp.ehlo" | "smtp.helo" | "smtp.starttls" => {
-            Part::Greeting
-        }
+        "tcp.connect" | "tls.handshake" | "smtp.ehlo" | "smtp.helo" | "smtp.starttls" => Part::Greeting,
         "smtp.banner" if step.asked.get("visit").is_some_and(|nth| nth == 2) => Part::SecondBanner,
         "smtp.banner" => Part::Greeting,
         "smtp.injection" => Part::Injection,
         "smtp.auth" => Part::Account,
         "smtp.mail" | "smtp.rcpt" if authenticated() => Part::Account,
-        "smtp.mail" if asked("channel") == Some("plain") && asked("sender") == Some("given") => {
-            Part::BeforeTls
-        }
+        "smtp.mail" if asked("channel") == Some("plain") && asked("sender") == Some("given") => Part::BeforeTls,
         "smtp.rcpt" if asked("recipient") == Some("target") => Part::Target,
         "smtp.mail" | "smtp.rcpt" | "smtp.vrfy" => Part::Stranger,
         "smtp.message" if asked("path") == Some("mx") => Part::Message,
@@ -141,10 +126,7 @@ fn part_of(step: &Observation, for_users: bool) -> Option<Part> {
 
 /// The sequence of spans (begin, duration) with the greatest sum in which each begins after the one before it
 /// ended and depends on it: that sum, and the places of its spans.
-fn longest(
-    spans: &[(u64, u64)],
-    mut depends: impl FnMut(usize, usize) -> bool,
-) -> (u64, Vec<usize>) {
+fn longest(spans: &[(u64, u64)], mut depends: impl FnMut(usize, usize) -> bool) -> (u64, Vec<usize>) {
     let mut order: Vec<usize> = (0..spans.len()).collect();
     order.sort_by_key(|place| spans.get(*place).map(|(at, took)| (*at, at + took)));
     // For each span in that order: the best sum that ends with it, and the span before it.
@@ -155,9 +137,7 @@ fn longest(
         };
         let mut found = (place, took, None);
         for (index, (earlier, sum, _)) in best.iter().enumerate() {
-            let ended = spans
-                .get(*earlier)
-                .is_some_and(|(from, long)| from + long <= at);
+            let ended = spans.get(*earlier).is_some_and(|(from, long)| from + long <= at);
             if ended && sum + took > found.1 && depends(*earlier, place) {
                 found = (place, sum + took, Some(index));
             }
@@ -165,9 +145,7 @@ fn longest(
         best.push(found);
     }
     let mut at = (0..best.len()).max_by_key(|index| best.get(*index).map(|(_, sum, _)| *sum));
-    let length = at
-        .and_then(|index| best.get(index))
-        .map_or(0, |(_, sum, _)| *sum);
+    let length = at.and_then(|index| best.get(index)).map_or(0, |(_, sum, _)| *sum);
     let mut chain = Vec::new();
     while let Some((place, _, before)) = at.and_then(|index| best.get(index)) {
         chain.push(*place);
@@ -187,10 +165,7 @@ mod tests {
         let spans = [(0, 10), (10, 20), (5, 28), (30, 5)];
         assert_eq!(longest(&spans, |_, _| true), (35, vec![0, 1, 3]));
         assert_eq!(longest(&spans, |_, _| false), (28, vec![2]));
-        assert_eq!(
-            longest(&spans, |from, to| (from, to) == (0, 1)),
-            (30, vec![0, 1])
-        );
+        assert_eq!(longest(&spans, |from, to| (from, to) == (0, 1)), (30, vec![0, 1]));
         assert_eq!(longest(&[], |_, _| true), (0, Vec::new()));
     }
 
@@ -205,13 +180,7 @@ mod tests {
         let case = Case::from_json(text).unwrap();
         let (length, words) = of_case(&case);
         assert!(length <= case.duration_ms + words.len() as u64);
-        assert!(
-            words.first().is_some_and(|step| step.starts_with("dns.")),
-            "{words:?}"
-        );
-        assert!(
-            words.last().is_some_and(|step| step.contains("service:")),
-            "{words:?}"
-        );
+        assert!(words.first().is_some_and(|step| step.starts_with("dns.")), "{words:?}");
+        assert!(words.last().is_some_and(|step| step.contains("service:")), "{words:?}");
     }
 }

@@ -22,11 +22,7 @@ pub(crate) fn run(mib: u64) -> anyhow::Result<()> {
     write(&log, mib * 1024 * 1024)?;
     let mut best = (Duration::MAX, Duration::MAX, 0);
     for _ in 0..3 {
-        let (grep, _) = measured(
-            Command::new("grep")
-                .args(["-c", "status=deferred"])
-                .arg(&log),
-        )?;
+        let (grep, _) = measured(Command::new("grep").args(["-c", "status=deferred"]).arg(&log))?;
         let (grouped, peak) = measured(Command::new(&program).arg("bounce").arg(&log))?;
         best = (best.0.min(grep), best.1.min(grouped), best.2.max(peak));
     }
@@ -44,18 +40,13 @@ pub(crate) fn run(mib: u64) -> anyhow::Result<()> {
 /// How long a command takes, and the most memory it had resident, in KiB.
 fn measured(command: &mut Command) -> anyhow::Result<(Duration, u64)> {
     let begun = Instant::now();
-    let mut child = command
-        .stdout(Stdio::null())
-        .spawn()
-        .context("grep and the program must run")?;
+    let mut child = command.stdout(Stdio::null()).spawn().context("grep and the program must run")?;
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
         let facts = std::fs::read_to_string(&status).unwrap_or_default();
         let line = facts.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line
-            .and_then(|line| line.split_whitespace().next()?.parse().ok())
-            .unwrap_or(0);
+        let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
         peak = peak.max(now);
         if child.try_wait()?.is_some() {
             return Ok((begun.elapsed(), peak));

@@ -37,10 +37,8 @@ pub(crate) fn run(runs: usize) -> anyhow::Result<()> {
     let folder = Scratch::new()?;
     let story = folder.0.join("slow.toml");
     let kinds = "BANNER EHLO STARTTLS AUTH MAIL RCPT RSET VRFY QUIT";
-    let rules: String = kinds
-        .split(' ')
-        .map(|on| format!("[[rule]]\non = \"{on}\"\ndelay = \"{SLOWNESS}\"\n"))
-        .collect();
+    let rules: String =
+        kinds.split(' ').map(|on| format!("[[rule]]\non = \"{on}\"\ndelay = \"{SLOWNESS}\"\n")).collect();
     std::fs::write(&story, rules)?;
     let running = lab::start(&program, &["--scenario", &story.display().to_string()])?;
     let check = format!("{} {}", program.display(), running.check);
@@ -56,39 +54,20 @@ fn on_postfix(program: &Path, runs: usize) -> anyhow::Result<()> {
     let this = std::env::current_exe()?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "maildoctor-ward",
-            "--example",
-            "machine",
-        ])
+        .args(["run", "--quiet", "--package", "maildoctor-ward", "--example", "machine"])
         .env("MAILDOCTOR_WARD_PROGRAM", &program)
-        .env(
-            "WARD_COMMAND",
-            format!("{} bench --runs {runs} --here", this.display()),
-        )
+        .env("WARD_COMMAND", format!("{} bench --runs {runs} --here", this.display()))
         .status()?;
     if !status.success() {
-        bail!(
-            "no machine with a real Postfix could be had; see tests/ward/README.md for what it needs"
-        );
+        bail!("no machine with a real Postfix could be had; see tests/ward/README.md for what it needs");
     }
     Ok(())
 }
 
 /// What is measured on that machine.
 pub(crate) fn here(runs: usize) -> anyhow::Result<()> {
-    let given = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .context("this is no machine of the ward")
-    };
-    let (program, folder) = (
-        given("MAILDOCTOR_WARD_PROGRAM")?,
-        given("MAILDOCTOR_WARD_FOLDER")?,
-    );
+    let given = |name: &str| std::env::var_os(name).map(PathBuf::from).context("this is no machine of the ward");
+    let (program, folder) = (given("MAILDOCTOR_WARD_PROGRAM")?, given("MAILDOCTOR_WARD_FOLDER")?);
     let site = ward_site();
     let file = |name: &str| folder.join(name).display().to_string();
     let check = format!(
@@ -112,35 +91,24 @@ fn compare(name: &str, check: &str, site: &Site, runs: usize) {
     let whole = median(runs, || shell(check));
     println!("{name}, full check: {:.0} ms", ms(whole));
     if !tools::are_here() {
-        println!(
-            "{name}, the same by hand: not measured, for dig, swaks and openssl are not all here"
-        );
+        println!("{name}, the same by hand: not measured, for dig, swaks and openssl are not all here");
         return;
     }
     let commands = tools::commands(site);
-    let sum = median(runs.min(3), || {
-        commands.iter().for_each(|command| shell(command))
-    });
+    let sum = median(runs.min(3), || commands.iter().for_each(|command| shell(command)));
     let ratio = sum.as_secs_f64() / whole.as_secs_f64();
     let count = commands.len();
-    println!(
-        "{name}, the same by hand: {:.0} ms ({count} commands), {ratio:.1} times as long",
-        ms(sum)
-    );
+    println!("{name}, the same by hand: {:.0} ms ({count} commands), {ratio:.1} times as long", ms(sum));
 }
 
 /// A run against the longest chain within it.
 fn against_chain(name: &str, check: &str, file: &Path) -> anyhow::Result<()> {
     shell(&format!("{check} --save {}", file.display()));
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("{name}: no case was saved"))?;
+    let text = std::fs::read_to_string(file).with_context(|| format!("{name}: no case was saved"))?;
     let case = Case::from_json(&text)?;
     let (length, steps) = chain::of_case(&case);
     let ratio = case.duration_ms as f64 / length.max(1) as f64;
-    println!(
-        "{name}, run over longest chain: {} / {length} ms = {ratio:.2}",
-        case.duration_ms
-    );
+    println!("{name}, run over longest chain: {} / {length} ms = {ratio:.2}", case.duration_ms);
     for step in steps.iter().filter(|step| !step.ends_with(" 0 ms")) {
         println!("    {step}");
     }
@@ -174,11 +142,7 @@ fn shell(line: &str) {
 
 fn quiet(command: &mut Command) {
     // What it says is not the question here, only how long it takes.
-    let _ = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 fn median(runs: usize, mut work: impl FnMut()) -> Duration {
@@ -196,19 +160,13 @@ fn median(runs: usize, mut work: impl FnMut()) -> Duration {
 
 /// The value after an option of a command line.
 fn after<'a>(line: &'a str, option: &str) -> Option<&'a str> {
-    line.split_whitespace()
-        .skip_while(|word| *word != option)
-        .nth(1)
+    line.split_whitespace().skip_while(|word| *word != option).nth(1)
 }
 
 /// The port of a service, as `--port` says it.
 fn port<'a>(check: &'a str, name: &str) -> Option<&'a str> {
-    let mut pairs = after(check, "--port")?
-        .split(',')
-        .filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(service, _)| *service == name)
-        .map(|(_, port)| port)
+    let mut pairs = after(check, "--port")?.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(service, _)| *service == name).map(|(_, port)| port)
 }
 
 /// The lab's first three octets.
@@ -243,9 +201,7 @@ fn lab_site(check: &str) -> Option<Site> {
 }
 
 fn ward_site() -> Site {
-    use maildoctor_ward::{
-        DOMAIN, FOREIGN_RESOLVER, MX, MX_ADDRESS, PASSWORD, RESOLVER, STRANGER, USER,
-    };
+    use maildoctor_ward::{DOMAIN, FOREIGN_RESOLVER, MX, MX_ADDRESS, PASSWORD, RESOLVER, STRANGER, USER};
     let at = |port: &str| (MX_ADDRESS.to_owned(), port.to_owned());
     Site {
         domain: DOMAIN.to_owned(),

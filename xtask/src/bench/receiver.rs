@@ -22,15 +22,9 @@ postfix start && sleep 1
 
 /// Measures all three on a trial's machine, whose folder is given.
 pub(super) fn run(program: &PathBuf, folder: &Path) -> anyhow::Result<()> {
-    let said = Command::new("sh")
-        .args(["-euc", QUEUE_ON_DISK, "queue"])
-        .arg(folder)
-        .output()?;
+    let said = Command::new("sh").args(["-euc", QUEUE_ON_DISK, "queue"]).arg(folder).output()?;
     if !said.status.success() {
-        bail!(
-            "Postfix's queue cannot be moved: {}",
-            String::from_utf8_lossy(&said.stderr)
-        );
+        bail!("Postfix's queue cannot be moved: {}", String::from_utf8_lossy(&said.stderr));
     }
     let running = lab::start(program, &[])?;
     let (address, port) = super::exchanger(&running.check).context("the lab has no exchanger")?;
@@ -42,16 +36,8 @@ pub(super) fn run(program: &PathBuf, folder: &Path) -> anyhow::Result<()> {
     std::thread::sleep(Duration::from_millis(500));
     let places = [
         ("lab", format!("{address}:{port}"), "anna@lab.example"),
-        (
-            "Postfix",
-            format!("{}:25", maildoctor_ward::MX_ADDRESS),
-            maildoctor_ward::USER,
-        ),
-        (
-            "smtp-sink, which keeps nothing",
-            "127.0.0.1:2525".to_owned(),
-            maildoctor_ward::USER,
-        ),
+        ("Postfix", format!("{}:25", maildoctor_ward::MX_ADDRESS), maildoctor_ward::USER),
+        ("smtp-sink, which keeps nothing", "127.0.0.1:2525".to_owned(), maildoctor_ward::USER),
     ];
     for sessions in [1, 20] {
         for (name, place, recipient) in &places {
@@ -70,14 +56,7 @@ fn rate(sessions: usize, place: &str, recipient: &str) -> anyhow::Result<f64> {
     for _ in 0..2 {
         let began = Instant::now();
         let status = Command::new("smtp-source")
-            .args([
-                "-s",
-                &sessions.to_string(),
-                "-m",
-                &MESSAGES.to_string(),
-                "-l",
-                "4096",
-            ])
+            .args(["-s", &sessions.to_string(), "-m", &MESSAGES.to_string(), "-l", "4096"])
             .args(["-f", "somebody@outside.example", "-t", recipient, place])
             .status()
             .context("smtp-source")?;

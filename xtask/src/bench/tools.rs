@@ -36,14 +36,7 @@ pub(super) fn are_here() -> bool {
 /// recipient at each exchanger, the certificates, AUTH at both submission ports.
 pub(super) fn commands(site: &Site) -> Vec<String> {
     let mut out = Vec::new();
-    let Site {
-        domain,
-        user,
-        dns,
-        smtp,
-        stranger,
-        ..
-    } = site;
+    let Site { domain, user, dns, smtp, stranger, .. } = site;
     for resolver in &site.resolvers {
         let hosts = site.hosts.iter().map(|host| format!("A {host}"));
         let questions = [format!("MX {domain}"), format!("TXT {domain}")];
@@ -53,19 +46,12 @@ pub(super) fn commands(site: &Site) -> Vec<String> {
     }
     for address in &site.exchangers {
         out.push(format!("dig @{} -p {dns} -x {address}", site.resolvers[0]));
-        for recipient in [
-            user,
-            &format!("nobody-at-all@{domain}"),
-            &format!("postmaster@{domain}"),
-            stranger,
-        ] {
+        for recipient in [user, &format!("nobody-at-all@{domain}"), &format!("postmaster@{domain}"), stranger] {
             out.push(format!(
                 "swaks --server {address} --port {smtp} --tls --from '<>' --to {recipient} --quit-after RCPT"
             ));
         }
-        out.push(format!(
-            "openssl s_client -starttls smtp -connect {address}:{smtp} -showcerts"
-        ));
+        out.push(format!("openssl s_client -starttls smtp -connect {address}:{smtp} -showcerts"));
     }
     for ((address, port), tls) in [(&site.submission, "--tls"), (&site.smtps, "--tlsc")] {
         out.push(format!(
