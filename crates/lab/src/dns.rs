@@ -11,8 +11,9 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use crate::accept;
 
 /// TCP connections at once.
 const MAX_TCP: usize = 64;
@@ -306,27 +307,20 @@ pub async fn serve(zones: Shared, view: View, on: SocketAddr, tasks: &mut JoinSe
             });
         }
     });
-    tasks.spawn(async move {
-        let slots = Arc::new(Semaphore::new(MAX_TCP));
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            let Ok((mut stream, _)) = tcp.accept().await else {
-                continue;
+    accept::each(tcp, MAX_TCP, tasks, move |mut stream, _| {
+        let zones = zones.clone();
+        async move {
+            let talk = async {
+                loop {
+                    let length = tokio::time::timeout(TCP_IDLE, stream.read_u16()).await.ok()?.ok()?;
+                    let mut question = vec![0; usize::from(length)];
+                    tokio::time::timeout(TCP_IDLE, stream.read_exact(&mut question)).await.ok()?.ok()?;
+                    let answer = reply(&zones, view, &question, false).await?;
+                    let framed = [&u16::try_from(answer.len()).ok()?.to_be_bytes(), answer.as_slice()].concat();
+                    stream.write_all(&framed).await.ok()?;
+                }
             };
-            let zones = zones.clone();
-            tokio::spawn(async move {
-                let _slot = slot;
-                let talk = async {
-                    loop {
-                        let length = tokio::time::timeout(TCP_IDLE, stream.read_u16()).await.ok()?.ok()?;
-                        let mut question = vec![0; usize::from(length)];
-                        tokio::time::timeout(TCP_IDLE, stream.read_exact(&mut question)).await.ok()?.ok()?;
-                        let answer = reply(&zones, view, &question, false).await?;
-                        let framed = [&u16::try_from(answer.len()).ok()?.to_be_bytes(), answer.as_slice()].concat();
-                        stream.write_all(&framed).await.ok()?;
-                    }
-                };
-                let _: Option<()> = talk.await;
-            });
+            let _: Option<()> = talk.await;
         }
     });
     Ok(())

@@ -4,6 +4,7 @@
 //! 465), a DNS with a root, two authoritative servers and a resolver inside and outside, blacklists that the receiver asks through that
 //! DNS, and mailboxes that are read by IMAP and POP3. Nothing it holds ever leaves the machine.
 
+mod accept;
 pub mod blacklists;
 pub mod console;
 pub mod dns;

@@ -9,10 +9,11 @@ use rustls::ServerConfig;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+
+use crate::accept;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 32;
@@ -135,26 +136,17 @@ pub struct Web {
 pub async fn serve(web: Web, on: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<()> {
     let listener = TcpListener::bind(on).await?;
     let web = Arc::new(web);
-    tasks.spawn(async move {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            while connections.try_join_next().is_some() {}
-            let Ok((stream, _)) = listener.accept().await else {
-                continue;
+    accept::each(listener, MAX_CONNECTIONS, tasks, move |stream, _| {
+        let web = web.clone();
+        async move {
+            let talk = async {
+                let mut stream = TlsAcceptor::from(web.tls.clone()).accept(stream).await?;
+                let path = path(&mut stream).await?;
+                web.policy.answer(&path, &mut stream).await?;
+                stream.shutdown().await
             };
-            let web = web.clone();
-            connections.spawn(async move {
-                let _slot = slot;
-                let talk = async {
-                    let mut stream = TlsAcceptor::from(web.tls.clone()).accept(stream).await?;
-                    let path = path(&mut stream).await?;
-                    web.policy.answer(&path, &mut stream).await?;
-                    stream.shutdown().await
-                };
-                // What a client does wrong on the wire is its own affair.
-                let _ = timeout(LIMIT, talk).await;
-            });
+            // What a client does wrong on the wire is its own affair.
+            let _ = timeout(LIMIT, talk).await;
         }
     });
     Ok(())

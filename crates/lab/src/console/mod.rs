@@ -18,11 +18,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use maildoctor_wire::console::{ACCESS_FILE, Access};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::accept;
 use crate::smtp::Service;
 
 pub use settings::{SetError, Store};
@@ -60,31 +60,22 @@ pub async fn serve(
     let log = log::Log::follow(events, tasks);
     crate::private_file(&folder.join(ACCESS_FILE), &serde_json::to_vec_pretty(&access)?)?;
     let api = Arc::new(api::Api { service, log, token: access.token });
-    tasks.spawn(async move {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            while connections.try_join_next().is_some() {}
-            let Ok((stream, _)) = listener.accept().await else {
-                continue;
-            };
-            let api = api.clone();
-            connections.spawn(async move {
-                let _slot = slot;
-                let answer = service_fn(move |request| {
-                    let api = api.clone();
-                    async move { Ok::<_, std::convert::Infallible>(api.answer(request).await) }
-                });
-                let talk = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_LIMIT)
-                    .max_buf_size(MAX_HEAD)
-                    .max_headers(MAX_HEADERS)
-                    .keep_alive(false)
-                    .serve_connection(TokioIo::new(stream), answer);
-                // What a client does wrong on the wire is its own affair.
-                let _ = timeout(LIMIT, talk).await;
+    accept::each(listener, MAX_CONNECTIONS, tasks, move |stream, _| {
+        let api = api.clone();
+        async move {
+            let answer = service_fn(move |request| {
+                let api = api.clone();
+                async move { Ok::<_, std::convert::Infallible>(api.answer(request).await) }
             });
+            let talk = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_LIMIT)
+                .max_buf_size(MAX_HEAD)
+                .max_headers(MAX_HEADERS)
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), answer);
+            // What a client does wrong on the wire is its own affair.
+            let _ = timeout(LIMIT, talk).await;
         }
     });
     Ok(())

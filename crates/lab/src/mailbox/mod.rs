@@ -13,11 +13,11 @@ use rustls::ServerConfig;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::accept;
 use crate::smtp::Site;
 
 /// Clients at once at one server.
@@ -111,23 +111,18 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
     }
     let listener = TcpListener::bind(on).await?;
     let behaviour = Arc::new(behaviour);
-    tasks.spawn(async move {
-        let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            let Ok((stream, client)) = listener.accept().await else { continue };
-            let (site, behaviour) = (site.clone(), behaviour.clone());
-            tokio::spawn(async move {
-                let _slot = slot;
-                let _ = site.events.send(format!("{:?} {client} connected", behaviour.protocol));
-                let mut lines = Lines { stream: Box::new(stream), held: Vec::new() };
-                if behaviour.implicit && lines.secure(&behaviour.tls).await.is_none() {
-                    return;
-                }
-                let _: Option<()> = match behaviour.protocol {
-                    Protocol::Imap => imap::talk(&site, &behaviour, lines).await,
-                    Protocol::Pop3 => pop3::talk(&site, &behaviour, lines).await,
-                };
-            });
+    accept::each(listener, MAX_CLIENTS, tasks, move |stream, client| {
+        let (site, behaviour) = (site.clone(), behaviour.clone());
+        async move {
+            let _ = site.events.send(format!("{:?} {client} connected", behaviour.protocol));
+            let mut lines = Lines { stream: Box::new(stream), held: Vec::new() };
+            if behaviour.implicit && lines.secure(&behaviour.tls).await.is_none() {
+                return;
+            }
+            let _: Option<()> = match behaviour.protocol {
+                Protocol::Imap => imap::talk(&site, &behaviour, lines).await,
+                Protocol::Pop3 => pop3::talk(&site, &behaviour, lines).await,
+            };
         }
     });
     Ok(())

@@ -16,9 +16,9 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::accept;
 use crate::dns::Stub;
 use crate::scenario::{Role, Rule};
 
@@ -133,24 +133,14 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
     }
     let listener = TcpListener::bind(on).await?;
     let behaviour = Arc::new(behaviour);
-    tasks.spawn(async move {
-        let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
-        // The sessions end with the server.
-        let mut sessions = JoinSet::new();
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            while sessions.try_join_next().is_some() {}
-            let Ok((stream, client)) = listener.accept().await else {
-                continue;
-            };
+    accept::each(listener, MAX_CLIENTS, tasks, move |stream, client| {
+        let (site, behaviour) = (site.clone(), behaviour.clone());
+        async move {
             if behaviour.door == Door::Reset {
                 stream::Stream::reset_when_dropped(&stream);
-                continue;
+                return;
             }
-            let (site, behaviour) = (site.clone(), behaviour.clone());
-            sessions.spawn(async move {
-                let _slot = slot;
-                session::run(&site, &behaviour, stream, client).await;
-            });
+            session::run(&site, &behaviour, stream, client).await;
         }
     });
     Ok(())
