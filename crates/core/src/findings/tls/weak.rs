@@ -21,13 +21,20 @@ pub(super) const RULES: &[Rule] =
 /// Versions that clients of today do not speak (RFC 8996).
 const OLD: [&str; 3] = ["SSLv3", "TLS 1.0", "TLS 1.1"];
 
-/// What the server would agree on where a modern client cannot: version and suite. `None` where modern clients can.
-fn only<'c>(at: &At<'c, Service>) -> Result<Option<(&'c str, &'c str, ObsId)>, Why> {
+/// What a server agrees on with our own hello.
+struct Chosen<'c> {
+    version: &'c str,
+    cipher: &'c str,
+    seen: ObsId,
+}
+
+/// What the server would agree on where a modern client cannot; `None` where modern clients can.
+fn only<'c>(at: &At<'c, Service>) -> Result<Option<Chosen<'c>>, Why> {
     let seen = at.ask(&Handshake)?;
     match &seen.view().wire.shaken {
         Shaken::Done { .. } => Ok(None),
         Shaken::Failed { hello: Some(HelloAnswer::ServerHello { version, cipher }), .. } => {
-            Ok(Some((version, cipher, seen.id())))
+            Ok(Some(Chosen { version, cipher, seen: seen.id() }))
         }
         Shaken::Failed { hello: Some(HelloAnswer::Alert { .. } | HelloAnswer::NotTls { .. }), .. } => Ok(None),
         _ => Err(Why::Denied(seen.id())),
@@ -35,43 +42,35 @@ fn only<'c>(at: &At<'c, Service>) -> Result<Option<(&'c str, &'c str, ObsId)>, W
 }
 
 fn version_old(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let Some((version, cipher, id)) = only(at)? else { return Ok(State::Clear) };
-    if OLD.contains(&version) {
-        found
-            .is(Key::Named(version.to_owned()))
-            .says(format!(
-                "{} port {} speaks nothing newer than {version}, which clients of today refuse",
-                called(at.case, &at.on, &at.from),
-                at.on.0.port()
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("port", at.on.0.port())
-            .detail("version", version)
-            .detail("cipher", cipher)
-            .witnessed(id)
-            .claims(id, Share::Whole, Basis::Witnessed);
+    let Some(chosen) = only(at)? else { return Ok(State::Clear) };
+    if OLD.contains(&chosen.version) {
+        let words = format!("speaks nothing newer than {}, which clients of today refuse", chosen.version);
+        tell(at, found, chosen.version, &words, &chosen);
     }
     found.state()
 }
 
 fn cipher_weak(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let Some((version, cipher, id)) = only(at)? else { return Ok(State::Clear) };
+    let Some(chosen) = only(at)? else { return Ok(State::Clear) };
     // A server without a usable certificate has nothing else to choose: that handshake's failure is its own finding.
-    if is_weak(cipher) && !cipher.contains("_anon_") {
-        found
-            .is(Key::Named(cipher.to_owned()))
-            .says(format!(
-                "{} port {} chooses {cipher} out of all suites there are, which protects nothing that clients of today \
-                 would rely on",
-                called(at.case, &at.on, &at.from),
-                at.on.0.port()
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("port", at.on.0.port())
-            .detail("version", version)
-            .detail("cipher", cipher)
-            .witnessed(id)
-            .claims(id, Share::Whole, Basis::Witnessed);
+    if is_weak(chosen.cipher) && !chosen.cipher.contains("_anon_") {
+        let words = format!(
+            "chooses {} out of all suites there are, which protects nothing that clients of today would rely on",
+            chosen.cipher
+        );
+        tell(at, found, chosen.cipher, &words, &chosen);
     }
     found.state()
+}
+
+fn tell(at: &At<'_, Service>, found: &mut Found<'_>, key: &str, words: &str, chosen: &Chosen<'_>) {
+    found
+        .is(Key::Named(key.to_owned()))
+        .says(format!("{} port {} {words}", called(at.case, &at.on, &at.from), at.on.0.port()))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("port", at.on.0.port())
+        .detail("version", chosen.version)
+        .detail("cipher", chosen.cipher)
+        .witnessed(chosen.seen)
+        .claims(chosen.seen, Share::Whole, Basis::Witnessed);
 }
