@@ -1,6 +1,6 @@
 //! Passwords and tokens: from a file, a command, the environment or a prompt, never from an argument.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -55,28 +55,40 @@ pub(crate) fn from_command(command: &str) -> anyhow::Result<SecretString> {
     Ok(without_line_end(text))
 }
 
-/// From the file, the command, the environment, or, on a terminal, a prompt without echo.
-pub(crate) fn password(
-    file: Option<&Path>,
-    command: Option<&str>,
-    prompt: Option<&str>,
-) -> anyhow::Result<Option<SecretString>> {
-    if let Some(path) = file {
-        return from_file(path).map(Some);
+/// Where a command takes its password from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PasswordArgs {
+    /// The file that holds the password; one line end at its end is not part of it [default: MAILDOCTOR_PASSWORD].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// A command that prints the password.
+    #[arg(long, value_name = "CMD", conflicts_with = "password_file")]
+    pub(crate) password_command: Option<String>,
+}
+
+impl PasswordArgs {
+    /// Whether the user named a place.
+    pub(crate) fn given(&self) -> bool {
+        self.password_file.is_some() || self.password_command.is_some()
     }
-    if let Some(command) = command {
-        return from_command(command).map(Some);
+
+    /// From the file, the command or the environment.
+    pub(crate) fn read(&self) -> anyhow::Result<Option<SecretString>> {
+        match (&self.password_file, &self.password_command) {
+            (Some(path), _) => from_file(path).map(Some),
+            (None, Some(command)) => from_command(command).map(Some),
+            (None, None) => Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Into::into)),
+        }
     }
-    if let Ok(text) = std::env::var(PASSWORD_VARIABLE) {
-        return Ok(Some(text.into()));
-    }
-    match prompt {
-        Some(prompt) => Ok(Some(
-            rpassword::prompt_password(prompt)
+
+    /// The same, or what is typed at a prompt without echo.
+    pub(crate) fn read_or_ask(&self, prompt: &str) -> anyhow::Result<SecretString> {
+        match self.read()? {
+            Some(password) => Ok(password),
+            None => Ok(rpassword::prompt_password(prompt)
                 .context("the password cannot be read from the terminal; give --password-file")?
-                .into(),
-        )),
-        None => Ok(None),
+                .into()),
+        }
     }
 }
 

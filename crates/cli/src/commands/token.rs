@@ -9,7 +9,7 @@ use maildoctor_core::report::text::harmless;
 use maildoctor_wire::token::{self, Certainty, MAX_TOKEN_OCTETS, Token};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secret;
+use super::secret::{self, PasswordArgs};
 use crate::output;
 
 /// Make or read an AUTH PLAIN token.
@@ -22,6 +22,8 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the token for a user and a password, and nothing else.
+    ///
+    /// Where nothing holds the password, it is asked for without echo.
     #[command(
         after_help = "Examples:\n  maildoctor token plain --user anna@example.org\n  maildoctor token plain --user anna@example.org --password-file pw"
     )]
@@ -32,12 +34,8 @@ enum Command {
         /// Act as another user: an authorization identity, which many servers refuse.
         #[arg(long, value_name = "Z", default_value = "")]
         authzid: String,
-        /// The file with the password; without it the password is asked for without echo.
-        #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
-        /// A command that prints the password.
-        #[arg(long, value_name = "CMD", conflicts_with = "password_file")]
-        password_command: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
     },
     /// Say what a token holds, and which trap it fell into; the password is never shown.
     #[command(
@@ -62,12 +60,11 @@ enum Command {
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: Args) -> anyhow::Result<u8> {
     match args.command {
-        Command::Plain { user, authzid, password_file, password_command } => {
+        Command::Plain { user, authzid, password } => {
             if user.is_empty() || user.contains('\0') || authzid.contains('\0') {
                 bail!("a user name must not be empty and holds no NUL; give --user NAME");
             }
-            let password = secret::password(password_file.as_deref(), password_command.as_deref(), Some("Password: "))?;
-            let Some(password) = password else { bail!("no password was given; add --password-file FILE") };
+            let password = password.read_or_ask("Password: ")?;
             output::print(&format!("{}\n", token::encode(&user, &password, &authzid).expose_secret()))?;
             Ok(0)
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::commands::secret::PasswordArgs;
+
 /// Blacklists that many servers ask.
 pub(super) const COMMON_LISTS: &str = "zen.spamhaus.org,dbl.spamhaus.org,bl.spamcop.net,b.barracudacentral.org";
 
@@ -68,12 +70,8 @@ pub(crate) struct Args {
     /// The user name of the account to test.
     #[arg(long)]
     pub(super) user: Option<String>,
-    /// The file that holds the password; one line end at its end is not part of it.
-    #[arg(long, value_name = "FILE")]
-    pub(super) password_file: Option<PathBuf>,
-    /// A command that prints the password.
-    #[arg(long, value_name = "CMD", conflicts_with = "password_file")]
-    pub(super) password_command: Option<String>,
+    #[command(flatten)]
+    pub(super) password: PasswordArgs,
     /// Send exactly the AUTH PLAIN token in this file, once, and say what is wrong with it.
     #[arg(long, value_name = "FILE")]
     pub(super) auth_token_file: Option<PathBuf>,

@@ -175,12 +175,12 @@ fn places(args: &Args) -> anyhow::Result<Vec<VantageSpec>> {
 
 fn login(args: &Args) -> anyhow::Result<Option<Login>> {
     let Some(user) = &args.user else {
-        if args.password_file.is_some() || args.password_command.is_some() {
+        if args.password.given() {
             bail!("a password without a user name; add --user USER");
         }
         return Ok(None);
     };
-    let password = secret::password(args.password_file.as_deref(), args.password_command.as_deref(), None)?;
+    let password = args.password.read()?;
     if password.is_none() && args.auth_token_file.is_none() {
         bail!(
             "--user without a password; add --password-file FILE, --password-command CMD or set {}",

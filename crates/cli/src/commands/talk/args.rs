@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::commands::secret::PasswordArgs;
+
 /// Talk to a mail server by hand: what you type is sent, what it says is shown with how long it took.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -29,15 +31,11 @@ pub(crate) struct Args {
     /// The name that is asked for in TLS, and that the certificate must carry [default: the target's].
     #[arg(long, value_name = "NAME")]
     pub(super) server_name: Option<String>,
-    /// The user name for :auth.
+    /// The user name for :auth; where nothing holds the password, it is asked for.
     #[arg(long)]
     pub(super) user: Option<String>,
-    /// The file that holds the password for :auth [default: MAILDOCTOR_PASSWORD, or it is asked for].
-    #[arg(long, value_name = "FILE")]
-    pub(super) password_file: Option<PathBuf>,
-    /// A command that prints the password for :auth.
-    #[arg(long, value_name = "CMD", conflicts_with = "password_file")]
-    pub(super) password_command: Option<String>,
+    #[command(flatten)]
+    pub(super) password: PasswordArgs,
     /// Allow :auth over unverified TLS or none.
     #[arg(long)]
     pub(super) insecure_auth: bool,

@@ -62,11 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let settings = Settings {
         server_name: args.server_name.clone().unwrap_or_else(|| peer.host.clone()),
-        account: Account {
-            user: args.user.clone(),
-            password: secret::password(args.password_file.as_deref(), args.password_command.as_deref(), None)?,
-            insecure: args.insecure_auth,
-        },
+        account: Account { user: args.user.clone(), password: args.password.read()?, insecure: args.insecure_auth },
         expected,
         limit: options.timeout,
         typed_at,
