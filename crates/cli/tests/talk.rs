@@ -11,20 +11,16 @@
 
 mod common;
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Running, lab, maildoctor};
-use rexpect::session::{PtySession, spawn_command};
+use maildoctor_terminal::{PATIENCE, Terminal, script};
 use secrecy::{ExposeSecret, SecretString};
 
 const ANNA: &str = "anna@lab.example";
 const BERT: &str = "bert@lab.example";
-
-/// How long a busy machine may take for a step, in milliseconds.
-const PATIENCE: u64 = 60_000;
 
 fn password(running: &Running) -> String {
     running.lab.accounts()[ANNA].expose_secret().to_owned()
@@ -45,61 +41,9 @@ fn talk(running: &Running, scheme: &str, port: u16) -> Command {
     command
 }
 
-/// A run with a script: exit code, standard output, standard error.
-fn script(mut command: Command, lines: &str) -> (i32, String, String) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
-    let text = |octets| String::from_utf8(octets).unwrap();
-    (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
-}
-
-/// Everything that a terminal showed.
-struct Terminal {
-    session: PtySession,
-    shown: String,
-}
-
-impl Terminal {
-    fn of(mut command: Command) -> Self {
-        command.env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::inherit());
-        let mut it = Self { session: spawn_command(command, Some(PATIENCE)).unwrap(), shown: String::new() };
-        it.sees("banner after");
-        it.sees("> ");
-        it
-    }
-
-    fn sees(&mut self, text: &str) {
-        match self.session.exp_string(text) {
-            Ok(before) => self.shown.push_str(&(before + text)),
-            Err(error) => panic!("no {text:?}: {error}\nbefore: {}", self.shown),
-        }
-    }
-
-    /// Types a line, waits for what must be shown, and then for the next prompt.
-    fn types(&mut self, line: &str, then: &str) {
-        self.session.send_line(line).unwrap();
-        self.sees(then);
-        self.sees("> ");
-    }
-
-    /// The rest until the program ends; everything that was shown.
-    fn ends(mut self, code: i32) -> String {
-        self.shown.push_str(&self.session.exp_eof().unwrap());
-        let status = self.session.process().wait().unwrap();
-        assert_eq!(
-            format!("{status:?}").split(", ").nth(1).unwrap().trim_end_matches(')'),
-            code.to_string(),
-            "{}",
-            self.shown
-        );
-        self.shown
-    }
-}
-
 /// The messages that have arrived for a user, as text.
 fn mailbox(running: &Running, user: &str) -> String {
-    let until = Instant::now() + Duration::from_millis(PATIENCE);
+    let until = Instant::now() + PATIENCE;
     loop {
         let mut found = String::new();
         for folder in ["new", "cur"] {
@@ -153,7 +97,7 @@ fn the_guides_auth_session_at_a_terminal() {
     terminal.types("::help", "::help");
     terminal.types(".", "queued as");
     terminal.types(":explain", "250: done");
-    terminal.session.send_line("QUIT").unwrap();
+    terminal.sends("QUIT");
     terminal.sees("< 221");
     terminal.sees("closed the connection (FIN)");
     let shown = terminal.ends(0);
@@ -183,19 +127,19 @@ fn a_login_at_a_terminal_asks_without_echo_and_waits_for_tls() {
     terminal.types(":starttls", "TLS stands");
     terminal.types("EHLO client.example", "CRAM-MD5");
     for (mechanism, shows) in [("cram-md5", "AUTH CRAM-MD5"), ("", "AUTH PLAIN (secret)"), ("login", "AUTH LOGIN")] {
-        terminal.session.send_line(&format!(":auth {mechanism}")).unwrap();
+        terminal.sends(&format!(":auth {mechanism}"));
         terminal.sees("User name: ");
-        terminal.session.send_line(ANNA).unwrap();
+        terminal.sends(ANNA);
         terminal.sees("Password (not shown): ");
         // The prompt stands before the terminal is told to be quiet.
         std::thread::sleep(Duration::from_millis(300));
-        terminal.session.send_line(&password(&running)).unwrap();
+        terminal.sends(&password(&running));
         terminal.sees(shows);
         terminal.sees("< 235");
         terminal.sees("> ");
         terminal.types("RSET", "< 250");
     }
-    terminal.session.send_line("QUIT").unwrap();
+    terminal.sends("QUIT");
     let shown = terminal.ends(0);
     nowhere(&[&password(&running), &token(&running)], &[&shown, &read(&transcript)]);
 }

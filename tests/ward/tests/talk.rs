@@ -2,68 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
+use maildoctor_terminal::{PATIENCE, Terminal, script};
 use maildoctor_ward::{MailSystem, Outside, PASSWORD, Plan, USER, WardError, trial};
-use rexpect::session::{PtySession, spawn_command};
-
-/// How long a step may take on a machine that is busy.
-const SOON: Duration = Duration::from_secs(60);
-
-/// A terminal with the program on it, and everything that it showed.
-struct Terminal {
-    session: PtySession,
-    shown: String,
-}
-
-impl Terminal {
-    fn of(mut command: Command) -> Self {
-        command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").stdin(Stdio::inherit());
-        let limit = u64::try_from(SOON.as_millis()).unwrap();
-        let session = spawn_command(command, Some(limit)).unwrap();
-        let mut it = Self { session, shown: String::new() };
-        it.sees("banner after");
-        it.sees("> ");
-        it
-    }
-
-    fn sees(&mut self, text: &str) {
-        match self.session.exp_string(text) {
-            Ok(before) => self.shown.push_str(&(before + text)),
-            Err(error) => panic!("no {text:?}: {error}\nbefore: {}", self.shown),
-        }
-    }
-
-    /// Types a line, waits for what must be shown, and then for the next prompt.
-    fn types(&mut self, line: &str, then: &str) {
-        self.session.send_line(line).unwrap();
-        self.sees(then);
-        self.sees("> ");
-    }
-
-    fn ends(mut self) -> String {
-        self.shown.push_str(&self.session.exp_eof().unwrap());
-        self.shown
-    }
-}
-
-fn script(mut command: Command, lines: &str) -> (i32, String, String) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
-    let text = |octets| String::from_utf8(octets).unwrap();
-    (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
-}
 
 fn arrives(system: &MailSystem, text: &str) -> bool {
     let began = Instant::now();
-    while began.elapsed() < SOON {
+    while began.elapsed() < PATIENCE {
         if system.mailbox().contains(text) {
             return true;
         }
@@ -89,9 +36,9 @@ trial! {
         }
         terminal.types(".hidden", "a second dot");
         terminal.types(".", "queued as");
-        terminal.session.send_line("QUIT").unwrap();
+        terminal.sends("QUIT");
         terminal.sees("< 221");
-        let shown = terminal.ends();
+        let shown = terminal.ends(0);
         assert!(shown.contains("the certificate verifies for mx1.clinic.example"), "{shown}");
         assert!(arrives(&system, "hail eris!\nQuit\nR\n.hidden\n"), "{}", system.mailbox());
         for text in [shown, fs::read_to_string(transcript).unwrap(), fs::read_to_string(history).unwrap()] {

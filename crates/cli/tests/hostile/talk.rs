@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rexpect::session::spawn_command;
+use maildoctor_terminal::Terminal;
 
 use crate::common::maildoctor;
 use crate::peer::{GRACE, MOST_MEMORY_KIB, Peer, flood, watched};
@@ -111,25 +111,17 @@ fn a_server_that_speaks_on_its_own_is_shown_while_somebody_types() {
         let _ = stream.write_all(b"421 4.4.2 timeout, closing\r\n");
     });
     let mut command = maildoctor();
-    command.args(["talk", &format!("127.0.0.1:{}", peer.port)]).env("TERM", "xterm").stdin(Stdio::inherit());
-    let mut terminal = spawn_command(command, Some(60_000)).unwrap();
-    terminal.exp_string("banner after").unwrap();
-    terminal.exp_string("> ").unwrap();
-    terminal.send("MAIL FR").unwrap();
-    terminal.flush().unwrap();
-    terminal.exp_string("< 421 4.4.2 timeout").unwrap();
-    terminal.exp_string("unasked").unwrap();
-    terminal.exp_string("(FIN)").unwrap();
+    command.args(["talk", &format!("127.0.0.1:{}", peer.port)]);
+    let mut terminal = Terminal::of(command);
+    terminal.begins("MAIL FR");
+    terminal.sees("< 421 4.4.2 timeout");
+    terminal.sees("unasked");
+    terminal.sees("(FIN)");
     // What was typed so far still stands on the line.
-    terminal.exp_string("> MAIL FR").unwrap();
-    terminal.send_line("OM:<>").unwrap();
-    terminal.exp_string("there is no connection").unwrap();
-    terminal.exp_string("> ").unwrap();
-    terminal.send_line(":explain").unwrap();
-    terminal.exp_string("421: the server closes the connection").unwrap();
-    terminal.send_line(":reconnect").unwrap();
-    terminal.exp_string("banner after").unwrap();
-    terminal.exp_string("> ").unwrap();
-    terminal.send_control('d').unwrap();
-    terminal.exp_eof().unwrap();
+    terminal.sees("> MAIL FR");
+    terminal.types("OM:<>", "there is no connection");
+    terminal.types(":explain", "421: the server closes the connection");
+    terminal.types(":reconnect", "banner after");
+    terminal.leaves();
+    terminal.ends(0);
 }
