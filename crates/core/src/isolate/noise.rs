@@ -41,7 +41,7 @@ pub(super) enum Says {
     Unclear,
 }
 
-/// What the rounds say. Fewer than two are never enough.
+/// What the rounds say. Fewer than two are enough for nothing, but for a difference where there will be no more.
 pub(super) fn concludes(differences: &[i64], worth: i64, last: bool) -> Says {
     let enough = differences.len() >= 2;
     let all = |test: fn(i64, i64) -> bool| enough && differences.iter().all(|&d| test(d, worth));
@@ -53,7 +53,8 @@ pub(super) fn concludes(differences: &[i64], worth: i64, last: bool) -> Says {
     } else if !last || differences.is_empty() {
         Says::Unclear
     } else if middle.abs() < worth {
-        Says::Same { clear: false }
+        // One round may show a guilty one; it acquits nobody.
+        if enough { Says::Same { clear: false } } else { Says::Unclear }
     } else if middle.abs() > spread(differences).saturating_mul(CLEAR) {
         Says::Differs { ms: middle, clear: false }
     } else {
@@ -79,6 +80,8 @@ mod tests {
         assert_eq!(concludes(&[15_000], 300, false), Says::Unclear);
         assert_eq!(concludes(&[15_000, 14_990], 300, false), Says::Differs { ms: 14_995, clear: true });
         assert_eq!(concludes(&[20, -40], 300, false), Says::Same { clear: true });
+        // Where the others were answered from memory, one is left, and that it may be noise says nothing.
+        assert_eq!(concludes(&[6_000], 50_000, true), Says::Unclear);
     }
 
     #[test]
