@@ -121,8 +121,17 @@ pub enum Why {
 pub struct Skip {
     /// Why, as a sentence part: "no message is sent without --send".
     pub because: String,
-    /// What to add to the command line, such as `--send`; `sudo` stands before it; empty where no option would help.
+    /// What to add to the command line, such as `--send`; `sudo` stands before it; empty where no option would help. A
+    /// word in capitals stands for what only the user knows: `--helo NAME`.
     pub option: String,
+}
+
+impl Skip {
+    /// Whether the option can be typed as it stands.
+    pub fn is_ready(&self) -> bool {
+        let stands_for_something = |word: &str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase());
+        !self.option.is_empty() && !self.option.split([' ', '=', ':', '@']).any(stands_for_something)
+    }
 }
 
 impl Why {
@@ -152,6 +161,9 @@ impl fmt::Display for Why {
             Why::Failed(id) => write!(f, "the probe failed ({id})"),
             Why::NotReached => f.write_str("the deadline came first"),
             Why::Skipped(skip) if skip.option.is_empty() => write!(f, "not looked at: {}", skip.because),
+            Why::Skipped(skip) if !skip.is_ready() => {
+                write!(f, "skipped: {}; {} would tell", skip.because, skip.option)
+            }
             Why::Skipped(skip) => write!(f, "skipped: {}", skip.because),
             Why::NotPlanned => f.write_str("not asked"),
         }

@@ -115,6 +115,15 @@ pub struct Outbound {
     pub talks: bool,
 }
 
+impl Terms {
+    /// Whether the user gave an option, such as `--listen`.
+    pub fn gives(&self, option: &str) -> bool {
+        let names =
+            |word: &String| word.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        self.arguments.iter().any(names)
+    }
+}
+
 /// A question that the plan left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Unasked {

@@ -32,7 +32,7 @@ pub(super) fn next_tests(
     let found: BTreeSet<&str> = judged.iter().map(|f| f.finding.code).collect();
     let from_rules = suggestions.into_iter().filter(|s| s.only_with.is_none_or(|code| found.contains(code)));
     let from_checks = checks.iter().filter_map(|check| match check.why() {
-        Some(Why::Skipped(skip)) if !skip.option.is_empty() && worth_asking(check.code) => {
+        Some(Why::Skipped(skip)) if skip.is_ready() && worth_asking(check.code) => {
             Some(Suggestion { why: skip.because.clone(), add: skip.option.clone(), only_with: None })
         }
         _ => None,

@@ -115,7 +115,7 @@ pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
             place.in_words(),
             list.zone
         ),
-        option: if at.case.terms.arguments.iter().any(|word| word == "--listen") {
+        option: if at.case.terms.gives("--listen") {
             "--from ssh:OUTSIDE".to_owned()
         } else {
             "--listen 60s".to_owned()

@@ -66,7 +66,7 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("delay_ms", wait)
         .witnessed(banner.id())
         .owes_wait(banner.id(), banner_wait(&banner));
-    let from_the_host = at.case.terms.arguments.iter().any(|argument| argument == "--on-host");
+    let from_the_host = at.case.terms.gives("--on-host");
     if !from_the_host && at.case.every::<Lookups>().next().is_none() {
         found.suggest_with(
             "banner-slow",

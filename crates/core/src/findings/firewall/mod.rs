@@ -189,7 +189,7 @@ fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             found.suggest_with(
                 "port-filtered-from-outside",
                 "a server known to be up shows whether that place can reach port 25 anywhere",
-                "--control-mx HOST",
+                super::connect::CONTROL,
             );
         }
     }
