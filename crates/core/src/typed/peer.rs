@@ -9,6 +9,9 @@ use crate::target::{Target, TargetError};
 /// A peer that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
+    /// There is no server.
+    #[error("`{0}` names no server; give host:port, such as mail.example.org:25")]
+    Nothing(String),
     /// Host or port.
     #[error(transparent)]
     Server(#[from] TargetError),
@@ -57,6 +60,9 @@ impl Peer {
             Some("pop3s") => Some((Protocol::Pop3, true, 995)),
             Some(other) => return Err(PeerError::Scheme(other.to_owned())),
         };
+        if server.is_empty() {
+            return Err(PeerError::Nothing(text.to_owned()));
+        }
         if server.contains('@') {
             return Err(PeerError::Address(text.to_owned()));
         }
@@ -110,6 +116,7 @@ mod tests {
         for text in ["", "http://a.example", "anna@example.org", "mail.example.org:0", "a b", "smtp://", "a:b:c"] {
             assert!(Peer::parse(text).is_err(), "{text:?}");
         }
+        assert!(Peer::parse("").unwrap_err().to_string().contains("names no server"));
     }
 
     proptest! {
