@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{join, join_all, join5};
-use maildoctor_wire::received::Hop;
 use maildoctor_wire::records::bimi::is_bimi;
 use maildoctor_wire::records::dkim::is_key;
 use maildoctor_wire::records::dmarc::{self, Dmarc};
@@ -17,13 +16,12 @@ use tokio::sync::OnceCell;
 
 use super::{Context, sts};
 use crate::questions::dns::{Dns, Followed, RecordType, Via};
-use crate::questions::mailbox::{Arrival, Arrived};
+use crate::questions::mailbox::{Arrival, Arrived, client_of};
 use crate::questions::policies::{Views, holds, record_type, texts};
+use crate::questions::signing::{USUAL_SELECTORS, selector, signers};
 use crate::questions::smtp::Path;
+use crate::questions::sts::host_of;
 use crate::subject::Domain;
-
-/// Selectors that many signers use: asked for sparingly, and their absence says nothing.
-pub const USUAL_SELECTORS: [&str; 8] = ["default", "dkim", "mail", "google", "selector1", "selector2", "s1", "k1"];
 
 /// The most selectors that are asked for besides.
 const MAX_SELECTORS: usize = 16;
@@ -124,7 +122,7 @@ async fn transport_policy(book: &Book<'_>, domain: &str) {
     if book.texts(&format!("_mta-sts.{domain}"), is_sts).await.is_empty() {
         return;
     }
-    let host = sts::host_of(domain);
+    let host = host_of(domain);
     let there = |view: &Dns| view.definite().is_some_and(|answer| !answer.addresses().is_empty());
     let (v4, v6) = join(book.find(&host, RecordType::A, there), book.find(&host, RecordType::Aaaa, there)).await;
     let mut addresses: Vec<IpAddr> = Vec::new();
@@ -179,33 +177,6 @@ async fn evaluate(book: &Book<'_>, clients: &[(IpAddr, String)], sender: &str) {
     .await;
 }
 
-/// The client that handed a message over, as the first server behind that of submission wrote it down.
-pub fn client_of(hops: &[Hop]) -> Option<(IpAddr, &str)> {
-    let [.., second, first] = hops else { return None };
-    let (by, helo) = (first.by.as_deref()?, second.from.as_deref()?);
-    let ip = second.address?;
-    let elsewhere = second.by.as_deref().is_some_and(|next| !next.eq_ignore_ascii_case(by));
-    (elsewhere && !ip.is_loopback()).then_some((ip, helo))
-}
-
-/// Selector and domain of each DKIM signature among the headers of a message.
-pub fn signers(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let of = |value: &str, wanted: &str| {
-        let plain: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-        plain.split(';').find_map(|part| part.strip_prefix(wanted).map(str::to_owned)).filter(|part| !part.is_empty())
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("dkim-signature"))
-        .filter_map(|(_, value)| Some((of(value, "s=")?, of(value, "d=")?)))
-        .collect()
-}
-
-/// The name of a key.
-pub fn selector(selector: &str, domain: &str) -> String {
-    format!("{selector}._domainkey.{domain}")
-}
-
 /// Keys that somebody names, and which must be there.
 async fn keys(book: &Book<'_>, names: Vec<String>) {
     join_all(names.iter().take(MAX_SELECTORS).map(|name| book.texts(name, is_key))).await;
@@ -253,38 +224,4 @@ async fn authorised(book: &Book<'_>, domain: &str) {
         }
     };
     join(reporters, indicators).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use maildoctor_wire::received::parse;
-
-    #[test]
-    fn a_signature_names_its_key() {
-        let header = |value: &str| ("DKIM-Signature".to_owned(), value.to_owned());
-        let headers = [
-            header("v=1; a=rsa-sha256; c=relaxed/relaxed;  d=example.org; s=2026a; h=from:to; bh=x; b=y"),
-            header("v=1; d=example.org"),
-            ("Subject".to_owned(), "s=x; d=example.org".to_owned()),
-        ];
-        assert_eq!(signers(&headers), [("2026a".to_owned(), "example.org".to_owned())]);
-    }
-
-    #[test]
-    fn the_client_is_whom_the_next_server_saw() {
-        let hops = |lines: &[&str]| -> Vec<Hop> { lines.iter().map(|line| parse(line)).collect() };
-        let way = hops(&[
-            "from out.example.org (out.example.org [192.0.2.25]) by mx.example.net with ESMTPS id 2; Tue, 24 Nov 2026 13:00:06 +0000",
-            "from [198.51.100.9] (client [198.51.100.9]) by out.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
-        ]);
-        assert_eq!(client_of(&way), Some(("192.0.2.25".parse().unwrap(), "out.example.org")));
-        // Delivered on the very server that took it: nobody sent it anywhere.
-        assert_eq!(client_of(&way[1..]), None);
-        let local = hops(&[
-            "from mail.example.org ([127.0.0.1]) by mail.example.org with LMTP id 2; Tue, 24 Nov 2026 13:00:06 +0000",
-            "from client (client [198.51.100.9]) by mail.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
-        ]);
-        assert_eq!(client_of(&local), None);
-    }
 }

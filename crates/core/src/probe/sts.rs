@@ -10,7 +10,7 @@ use maildoctor_wire::records::mtasts::MAX_POLICY;
 
 use super::{Context, tls};
 use crate::case::Question;
-use crate::questions::sts::{Fetch, FetchWire, Fetched, PATH, Try};
+use crate::questions::sts::{Fetch, FetchWire, Fetched, PATH, Try, host_of};
 use crate::questions::tls::{Handshake, TlsWire};
 use crate::subject::Domain;
 use crate::vantage::{Connection, http};
@@ -26,11 +26,6 @@ const MAX_TRIES: usize = 4;
 
 /// The longest value of a header field that is kept, in characters.
 const MAX_FIELD: usize = 200;
-
-/// The host that serves a domain's policy.
-pub fn host_of(domain: &str) -> String {
-    format!("mta-sts.{domain}")
-}
 
 /// Fetches the policy of a domain from one of the addresses of its policy host.
 pub async fn fetch(context: &Context, domain: &str, addresses: &[IpAddr]) {

@@ -1,6 +1,7 @@
 //! Questions to mailboxes: whether one can log in, and whether the test message turned up.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use maildoctor_wire::received::Hop;
 use serde::{Deserialize, Serialize};
@@ -135,5 +136,38 @@ impl Question for Arrival {
 
     fn read(wire: ArrivalWire) -> Option<ArrivalWire> {
         Some(wire)
+    }
+}
+
+/// The client that handed a message over, as the first server behind that of submission wrote it down.
+pub fn client_of(hops: &[Hop]) -> Option<(IpAddr, &str)> {
+    let [.., second, first] = hops else { return None };
+    let (by, helo) = (first.by.as_deref()?, second.from.as_deref()?);
+    let ip = second.address?;
+    let elsewhere = second.by.as_deref().is_some_and(|next| !next.eq_ignore_ascii_case(by));
+    (elsewhere && !ip.is_loopback()).then_some((ip, helo))
+}
+
+#[cfg(test)]
+mod tests {
+    use maildoctor_wire::received::parse;
+
+    use super::*;
+
+    #[test]
+    fn the_client_is_whom_the_next_server_saw() {
+        let hops = |lines: &[&str]| -> Vec<Hop> { lines.iter().map(|line| parse(line)).collect() };
+        let way = hops(&[
+            "from out.example.org (out.example.org [192.0.2.25]) by mx.example.net with ESMTPS id 2; Tue, 24 Nov 2026 13:00:06 +0000",
+            "from [198.51.100.9] (client [198.51.100.9]) by out.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
+        ]);
+        assert_eq!(client_of(&way), Some(("192.0.2.25".parse().unwrap(), "out.example.org")));
+        // Delivered on the very server that took it: nobody sent it anywhere.
+        assert_eq!(client_of(&way[1..]), None);
+        let local = hops(&[
+            "from mail.example.org ([127.0.0.1]) by mail.example.org with LMTP id 2; Tue, 24 Nov 2026 13:00:06 +0000",
+            "from client (client [198.51.100.9]) by mail.example.org with ESMTPSA id 1; Tue, 24 Nov 2026 13:00:05 +0000",
+        ]);
+        assert_eq!(client_of(&local), None);
     }
 }

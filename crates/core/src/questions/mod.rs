@@ -12,6 +12,7 @@ pub mod mailbox;
 pub mod outbound;
 pub mod place;
 pub mod policies;
+pub mod signing;
 pub mod smtp;
 pub mod sts;
 pub mod tcp;

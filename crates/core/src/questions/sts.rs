@@ -15,6 +15,11 @@ use crate::subject::Domain;
 /// The path of a policy (RFC 8461 section 3.3).
 pub const PATH: &str = "/.well-known/mta-sts.txt";
 
+/// The host that serves a domain's policy.
+pub fn host_of(domain: &str) -> String {
+    format!("mta-sts.{domain}")
+}
+
 /// `https.mta-sts/1`: the policy of a mail domain, from the host `mta-sts.` below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetch;

@@ -12,9 +12,9 @@ use super::super::{At, Found, Key as FindingKey, Rule, State, Told};
 use super::{Texts, has_no_mail, texts_at};
 use crate::case::{Case, Skip, Why};
 use crate::catalogue::Severity;
-use crate::probe::records::{USUAL_SELECTORS, selector, signers};
 use crate::questions::dns::Followed;
 use crate::questions::mailbox::{Arrival, Arrived};
+use crate::questions::signing::{USUAL_SELECTORS, selector, signers};
 use crate::subject::Domain;
 
 pub(super) const RULES: &[Rule] = &[

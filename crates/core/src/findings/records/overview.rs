@@ -85,7 +85,7 @@ fn of_dkim(at: &At<'_, Domain>) -> Vec<Line> {
     let mut out = Vec::new();
     for looked in dkim::selectors(at.case, &at.on) {
         let Ok(there) = dkim::at_selector(at, &looked) else { continue };
-        let name = crate::probe::records::selector(&looked.selector, at.on.as_str());
+        let name = crate::questions::signing::selector(&looked.selector, at.on.as_str());
         let alias = there.alias.as_ref().map(|target| format!("an alias of {target}"));
         for text in there.list.iter().filter(|text| is_key(text)) {
             let key = Key::parse(text);
