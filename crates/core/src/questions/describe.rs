@@ -135,7 +135,8 @@ fn of_walk(observation: &Observation, wire: &walk::WalkWire) -> String {
         walk::Ended::DeadEnd => "no server shows the way on",
         walk::Ended::Unfinished => "not finished",
     };
-    format!("walk from the root to {}: {} ({end}, {} questions)", place(observation), zones.join(" > "), wire.questions)
+    let questions = if wire.questions == 1 { "1 question".to_owned() } else { format!("{} questions", wire.questions) };
+    format!("walk from the root to {}: {} ({end}, {questions})", place(observation), zones.join(" > "))
 }
 
 fn record(record: &dns::Record) -> String {

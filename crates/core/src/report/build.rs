@@ -6,9 +6,10 @@ use crate::case::Case;
 use crate::catalogue;
 use crate::diagnosis::{Diagnosis, Judged};
 use crate::findings::{self, Share};
+use crate::questions::dns::walk::Authoritative;
 use crate::questions::dns::{Addresses, RecordType, Records};
 use crate::questions::smtp::software;
-use crate::subject::{Host, Kind, Service, Subject};
+use crate::subject::{Domain, Host, Kind, Service, Subject};
 
 /// Puts case and diagnosis into a report.
 pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
@@ -100,12 +101,13 @@ fn check(check: &findings::Check) -> Check {
     }
 }
 
-/// The MX table: each resolver's answer, with the addresses it gives for each host.
+/// The MX table: the answer of each resolver, and of each of the zone's own servers, with the addresses it gives for each
+/// host.
 fn exchangers(case: &Case) -> Vec<Exchanger> {
     let Some(domain) = case.mail_domain() else {
         return Vec::new();
     };
-    let subject: Subject = domain.into();
+    let subject: Subject = domain.clone().into();
     let mut table = Vec::new();
     for seen in case.every::<Records>().filter(|s| s.observation().subject == subject) {
         let Ok(question) = serde_json::from_value::<Records>(seen.observation().asked.clone()) else {
@@ -131,7 +133,42 @@ fn exchangers(case: &Case) -> Vec<Exchanger> {
             });
         }
     }
+    table.extend(published(case, &domain));
     table.sort();
     table.dedup();
+    table
+}
+
+/// The same by each authoritative server of the domain's zone, with the addresses of hosts within that zone.
+fn published(case: &Case, domain: &Domain) -> Vec<Exchanger> {
+    let mut table = Vec::new();
+    for seen in case.every::<Authoritative>().filter(|seen| seen.authoritative()) {
+        let observation = seen.observation();
+        let (Some(zone), Ok(asked)) =
+            (Domain::of(&observation.subject), serde_json::from_value::<Authoritative>(observation.asked.clone()))
+        else {
+            continue;
+        };
+        let Some(answer) = seen.definite().filter(|_| asked.rtype == RecordType::Mx && asked.name == domain.as_str())
+        else {
+            continue;
+        };
+        for (preference, host) in answer.mx() {
+            let addresses = [RecordType::A, RecordType::Aaaa].into_iter().filter_map(|rtype| {
+                let question = Authoritative { name: host.to_owned(), rtype, ..asked.clone() };
+                case.ask(&question, zone, &observation.vantage).ok()
+            });
+            table.push(Exchanger {
+                resolver: asked.via.to_string(),
+                vantage: observation.vantage.0.clone(),
+                preference: Some(preference),
+                host: host.to_owned(),
+                addresses: addresses
+                    .filter_map(|seen| seen.view().definite().map(|a| a.addresses()))
+                    .flatten()
+                    .collect(),
+            });
+        }
+    }
     table
 }

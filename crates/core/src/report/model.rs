@@ -106,10 +106,10 @@ pub struct Check {
     pub evidence: Vec<ObsId>,
 }
 
-/// A line of the MX table, as one resolver sees it.
+/// A line of the MX table, as one resolver or one authoritative server has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Exchanger {
-    /// The resolver that was asked: `own` or `foreign:ADDR:PORT`.
+    /// Who was asked: `own`, `foreign:ADDR:PORT`, or `authoritative:ADDR:PORT` for a server of the domain's zone.
     pub resolver: String,
     /// Where from.
     pub vantage: String,
@@ -117,7 +117,7 @@ pub struct Exchanger {
     pub preference: Option<u16>,
     /// The host; empty for a null MX.
     pub host: String,
-    /// Its addresses by the same resolver.
+    /// Its addresses by the same server; an authoritative one is asked for hosts within its zone alone.
     pub addresses: Vec<IpAddr>,
 }
 

@@ -2,10 +2,12 @@
 //! what could not be told, and what to try next.
 
 mod clients;
+mod exchangers;
 mod log;
 mod records;
 mod servers;
 mod timeline;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +19,6 @@ use crate::case::Observation;
 use crate::catalogue::{self, Severity};
 use crate::diagnosis::Verdict;
 use crate::questions::describe;
-use crate::questions::dns::Via;
 use crate::subject::Subject;
 
 /// The narrowest text that is still wrapped.
@@ -117,7 +118,8 @@ pub fn render(report: &Report, style: Style) -> String {
             out.push_str(&wrap(&harmless(&finding.remedy.summary), width, "    ", "    "));
         }
     }
-    exchangers(&mut out, report, style);
+    exchangers::section(&mut out, report, style, width);
+    walk::section(&mut out, report, style, width);
     servers::section(&mut out, report, style);
     timeline::section(&mut out, report, style, width);
     clients::section(&mut out, report, style, width);
@@ -242,31 +244,6 @@ fn proof(observation: &Observation, style: Style) -> String {
         observation.at_ms,
         harmless(&describe(observation))
     )
-}
-
-fn exchangers(out: &mut String, report: &Report, style: Style) {
-    if report.mx.is_empty() {
-        return;
-    }
-    heading(out, "Mail exchangers", style);
-    let mut rows: BTreeMap<(Option<u16>, String, String), Vec<String>> = BTreeMap::new();
-    for line in &report.mx {
-        let addresses: Vec<String> = line.addresses.iter().map(ToString::to_string).collect();
-        let resolver = if line.resolver == Via::Own.to_string() { "the resolver here" } else { &line.resolver };
-        let who =
-            if line.vantage == "local" { resolver.to_owned() } else { format!("{resolver} from {}", line.vantage) };
-        rows.entry((line.preference, line.host.clone(), addresses.join(" "))).or_default().push(who);
-    }
-    for ((preference, host, addresses), resolvers) in rows {
-        let preference = preference.map_or_else(|| "-".to_owned(), |p| p.to_string());
-        let host = if host.is_empty() { ".".to_owned() } else { harmless(&host) };
-        let addresses = if addresses.is_empty() { "no address".to_owned() } else { addresses };
-        let _ = writeln!(
-            out,
-            "  {preference:>5}  {host:<32}  {addresses}  {}",
-            style.dim(&format!("seen by {}", resolvers.join(", ")))
-        );
-    }
 }
 
 fn fine(out: &mut String, report: &Report, style: Style, width: usize) {
