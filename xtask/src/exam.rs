@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use maildoctor_exam::{Single, Sitting, every_pair, some_of};
 use maildoctor_lab::faults::{self, Fault};
 
@@ -47,7 +48,10 @@ pub(crate) fn run(asked: &Exam) -> anyhow::Result<()> {
     // A pair is held against what each of its faults shows alone.
     let alone: Vec<&'static Fault> =
         faults::all().filter(|fault| among(fault) || pairs.iter().flatten().any(|f| f.code == fault.code)).collect();
-    let sitting = Sitting::of(&program, &alone, &pairs);
+    let progress = ProgressBar::new((1 + alone.len() + pairs.len()) as u64)
+        .with_style(ProgressStyle::with_template("{pos} of {len} runs, {elapsed}, {eta} to go")?);
+    let sitting = Sitting::of(&program, &alone, &pairs, &|| progress.inc(1));
+    progress.finish_and_clear();
     let width = alone.iter().map(|f| f.code.len()).max().unwrap_or(0);
     for single in &sitting.singles {
         println!("{}", line(single, width));

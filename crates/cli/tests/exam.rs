@@ -85,7 +85,7 @@ fn faults_alone_and_in_pairs_are_named_and_a_healthy_system_not_at_all() {
     // Two waits at once take long; `cargo xtask exam --pairs` has the patience.
     let quick = every_pair().into_iter().filter(|pair| pair.iter().any(|fault| !fault.place.waits())).collect();
     let pairs = [&core[..], &some_of(quick, BY_CHANCE, seed)].concat();
-    let sitting = Sitting::of(common::PROGRAM.as_ref(), &faults, &pairs);
+    let sitting = Sitting::of(common::PROGRAM.as_ref(), &faults, &pairs, &|| ());
 
     let mut wrong = Vec::new();
     for single in &sitting.singles {

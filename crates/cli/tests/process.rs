@@ -181,24 +181,6 @@ fn every_entry_has_a_rule_and_a_fault_or_a_reason_why_not() {
 }
 
 #[test]
-fn a_bare_name_that_the_mx_above_names_is_taken_as_a_server_and_said_to_be() {
-    let running = lab(&[]);
-    let mut arguments = running.lab.check_arguments();
-    arguments[1] = "mx1.lab.example".to_owned();
-    let output = maildoctor().args(&arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("was taken as a server"), "{text}");
-    assert!(!text.contains("mx-missing"), "{text}");
-}
-
-#[test]
-fn an_address_is_a_server_without_further_words() {
-    let (_, text, _) =
-        said(&["check", "127.0.0.1", "--port", "smtp=1", "--resolver", "127.0.0.1:1", "--foreign-resolver", "none"]);
-    assert!(!text.contains("was taken as a server"), "{text}");
-}
-
-#[test]
 fn a_mailbox_that_cannot_be_read_leaves_open_whether_the_message_was_delivered() {
     let running = lab(&[]);
     let folder = tempfile::tempdir().unwrap();

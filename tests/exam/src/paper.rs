@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use maildoctor_lab::net::Plan;
 use maildoctor_lab::scenario::Scenario;
 use maildoctor_lab::{Lab, LabError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// What keeps a run from being judged.
@@ -95,6 +95,21 @@ impl Paper {
     /// [`ExamError`] where there is no report.
     pub fn of(program: &Path, faults: &[&str]) -> Result<Self, ExamError> {
         Running::start(&Scenario::with_faults(faults))?.paper(program, &[])
+    }
+
+    /// The same with no more than the codes of what was found, and the checks of these codes.
+    #[must_use]
+    pub fn about(self, codes: &[&str]) -> Self {
+        let named = |key| self.list(key).filter_map(code).map(|code| json!({ "code": code })).collect::<Vec<_>>();
+        let checks: Vec<&Value> =
+            self.list("checks").filter(|check| code(check).is_some_and(|code| codes.contains(&code))).collect();
+        let report = json!({
+            "verdict": self.report.get("verdict"),
+            "diagnosis": named("diagnosis"),
+            "findings": named("findings"),
+            "checks": checks,
+        });
+        Self { report, ..self }
     }
 
     /// Whether nothing is wrong, and nothing is advised.

@@ -45,6 +45,28 @@ impl Double {
     }
 }
 
+/// One run that is to be made.
+#[derive(Clone, Copy)]
+enum Job {
+    Healthy,
+    Single(&'static Fault),
+    Double(Pair),
+}
+
+impl Job {
+    /// Makes it. Of a pair only what its mark needs is kept: there are thousands.
+    fn sit(self, program: &Path) -> Result<Paper, ExamError> {
+        match self {
+            Self::Healthy => Paper::of(program, &[]),
+            Self::Single(fault) => Paper::of(program, &[fault.code]),
+            Self::Double(pair) => {
+                let paper = Paper::of(program, &pair.map(|fault| fault.code))?;
+                Ok(paper.about(&pair.map(|fault| fault.expect)))
+            }
+        }
+    }
+}
+
 /// An exam that was sat.
 pub struct Sitting {
     /// The healthy system.
@@ -58,11 +80,17 @@ pub struct Sitting {
 impl Sitting {
     /// Checks a healthy lab, one with each of these faults, and one with each of these pairs. What goes wrong is
     /// tried once more by itself: a machine that is busy with two dozen labs may be slow where the lab is not.
-    pub fn of(program: &Path, faults: &[&'static Fault], pairs: &[Pair]) -> Self {
-        let mut jobs: Vec<Vec<&str>> = vec![Vec::new()];
-        jobs.extend(faults.iter().map(|fault| vec![fault.code]));
-        jobs.extend(pairs.iter().map(|pair| pair.map(|fault| fault.code).to_vec()));
-        let mut papers = all_at_once(&jobs, AT_ONCE, |codes| Paper::of(program, codes)).into_iter();
+    /// `done` is called after each run.
+    pub fn of(program: &Path, faults: &[&'static Fault], pairs: &[Pair], done: &(dyn Fn() + Sync)) -> Self {
+        let mut jobs: Vec<Job> = vec![Job::Healthy];
+        jobs.extend(faults.iter().map(|fault| Job::Single(fault)));
+        jobs.extend(pairs.iter().map(|pair| Job::Double(*pair)));
+        let mut papers = all_at_once(&jobs, AT_ONCE, |job| {
+            let paper = job.sit(program);
+            done();
+            paper
+        })
+        .into_iter();
         let mut healthy = papers.next().unwrap_or_else(|| Paper::of(program, &[]));
         if !healthy.as_ref().is_ok_and(Paper::is_silent) {
             healthy = Paper::of(program, &[]);
@@ -94,7 +122,7 @@ impl Sitting {
             .zip(papers)
             .map(|(&pair, paper)| {
                 let first = judge(pair, paper);
-                let again = || judge(pair, Paper::of(program, &pair.map(|fault| fault.code)));
+                let again = || judge(pair, Job::Double(pair).sit(program));
                 if first.is_right() { first } else { again() }
             })
             .collect();

@@ -20,6 +20,16 @@ use tools::Site;
 /// How long each reply of the slow lab takes: long enough that a millisecond is nothing.
 const SLOWNESS: &str = "100ms";
 
+/// Makes Postfix wait a second at each step, for the same reason.
+const SLOW_POSTFIX: &str = "
+postconf -e smtpd_delay_reject=no
+for step in client helo sender; do
+  postconf -e \"smtpd_${step}_restrictions=sleep 1 $(postconf -h smtpd_${step}_restrictions)\"
+done
+postfix reload
+sleep 1
+";
+
 /// Measures everything, what needs a real Postfix on a machine of its own.
 pub(crate) fn run(runs: usize) -> anyhow::Result<()> {
     let program = lab::program()?;
@@ -83,7 +93,9 @@ pub(crate) fn here(runs: usize) -> anyhow::Result<()> {
     );
     compare("Postfix", &check, &site, runs);
     against_chain("Postfix", &check, &folder.join("case.json"))?;
-    receiver::run(&program, &folder)
+    receiver::run(&program, &folder)?;
+    set_up("Postfix cannot be slowed", SLOW_POSTFIX, &[])?;
+    against_chain("slow Postfix", &check, &folder.join("case.json"))
 }
 
 /// A check against the tools, in turn, so that a busy machine is busy for both.
@@ -134,6 +146,15 @@ impl Drop for Scratch {
 
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+/// Changes something on the trial's machine.
+fn set_up(failure: &str, script: &str, arguments: &[&Path]) -> anyhow::Result<()> {
+    let said = Command::new("sh").args(["-euc", script, "bench"]).args(arguments).output()?;
+    if !said.status.success() {
+        bail!("{failure}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    Ok(())
 }
 
 fn shell(line: &str) {

@@ -22,10 +22,7 @@ postfix start && sleep 1
 
 /// Measures all three on a trial's machine, whose folder is given.
 pub(super) fn run(program: &PathBuf, folder: &Path) -> anyhow::Result<()> {
-    let said = Command::new("sh").args(["-euc", QUEUE_ON_DISK, "queue"]).arg(folder).output()?;
-    if !said.status.success() {
-        bail!("Postfix's queue cannot be moved: {}", String::from_utf8_lossy(&said.stderr));
-    }
+    super::set_up("Postfix's queue cannot be moved", QUEUE_ON_DISK, &[folder])?;
     let running = lab::start(program, &[])?;
     let (address, port) = super::exchanger(&running.check).context("the lab has no exchanger")?;
     let mut sink = Command::new("smtp-sink")

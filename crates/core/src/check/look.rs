@@ -204,6 +204,22 @@ async fn one_host(
     (exchangers, submission): (Search<'_>, Search<'_>),
 ) {
     let context = look.context;
+    // What the resolvers out there say tells a fault of the resolver here from one of the name.
+    let elsewhere = join_all(
+        context.options.foreign_resolvers.iter().map(|addr| dns::addresses(context, host, Via::Foreign(*addr))),
+    );
+    let visits = one_host_visited(look, host, name, (role, port), (exchangers, submission));
+    join(visits, elsewhere).await;
+}
+
+async fn one_host_visited(
+    look: &Look<'_>,
+    host: &str,
+    name: Option<&String>,
+    (role, port): (Role, Option<u16>),
+    (exchangers, submission): (Search<'_>, Search<'_>),
+) {
+    let context = look.context;
     let addresses = dns::addresses(context, host, Via::Own).await;
     let ports = &context.options.ports;
     let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {

@@ -156,14 +156,14 @@ async fn walked(context: &Context, target: &Target, roots: &Roots) {
 }
 
 fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
-    let wanted = matches!(
-        target,
-        Target::Host { role: Role::Submission | Role::Smtps, .. }
-            | Target::Ip { role: Role::Submission | Role::Smtps, .. }
-    );
+    // Of a server that was named for port 25 nobody said that users send by it, not even with a user.
+    let wanted = match target {
+        Target::Host { role, .. } | Target::Ip { role, .. } => matches!(role, Role::Submission | Role::Smtps),
+        Target::Domain(_) | Target::Address { .. } => options.user.is_some(),
+    };
     Terms {
         credentials: options.login.is_some() || options.token.is_some(),
-        submission_expected: options.user.is_some() || srv || wanted,
+        submission_expected: srv || wanted,
         outbound: options.outbound.clone().map(|it| Outbound { talks: it.talks && options.talks(), ..it }),
         user: options.user.clone().or_else(|| options.token.as_ref().map(|_| "token".to_owned())),
         send: options.send,

@@ -57,19 +57,44 @@ pub(super) fn verdict(case: &Case, judged: &[Judged], checks: &[Check]) -> Verdi
         Some(Severity::Risk) => return Verdict::AtRisk,
         Some(Severity::Advice) | None => {}
     }
-    // A fault of ours that kept something from being seen: not seen is not healthy.
-    let kept_us = roots().any(|f| f.finding.party == Party::Here && f.effective == Severity::Blocker);
-    if (kept_us && checks.iter().any(|c| c.state.is_err()))
-        || !saw_anything(case, checks)
-        || exempt(checks)
-        || unanswered(judged, checks, "recipient-unknown")
-        || (case.terms.credentials && unanswered(judged, checks, "auth-rejected"))
-        || (case.terms.send && cut_off(checks, "data-rejected-content"))
-        || unread(checks).is_some()
-    {
-        return Verdict::Inconclusive;
+    if left_open(case, judged, checks).is_some() { Verdict::Inconclusive } else { Verdict::Healthy }
+}
+
+/// What keeps a run without a fault of the target from calling it healthy.
+enum Open {
+    /// A fault of ours kept something from being seen: not seen is not healthy.
+    Ours,
+    /// Nothing was reached.
+    Nothing,
+    /// The server lets our address pass, and tells nothing of others.
+    Exempt,
+    /// No server said whether it takes mail for the recipient.
+    Recipient,
+    /// No server said whether it lets the account in.
+    Account,
+    /// A server gave no whole answer to the message.
+    Message,
+    /// The mailbox that was to show the message could not be read.
+    Mailbox(ObsId),
+}
+
+fn left_open(case: &Case, judged: &[Judged], checks: &[Check]) -> Option<Open> {
+    let ours = |f: &Judged| f.is_root() && f.finding.party == Party::Here && f.effective == Severity::Blocker;
+    if judged.iter().any(ours) && checks.iter().any(|c| c.state.is_err()) {
+        Some(Open::Ours)
+    } else if !saw_anything(case, checks) {
+        Some(Open::Nothing)
+    } else if exempt(checks) {
+        Some(Open::Exempt)
+    } else if unanswered(judged, checks, "recipient-unknown") {
+        Some(Open::Recipient)
+    } else if case.terms.credentials && unanswered(judged, checks, "auth-rejected") {
+        Some(Open::Account)
+    } else if case.terms.send && cut_off(checks, "data-rejected-content") {
+        Some(Open::Message)
+    } else {
+        unread(checks).map(Open::Mailbox)
     }
-    Verdict::Healthy
 }
 
 /// Whether the finding's party is one whose faults make the verdict.
@@ -203,9 +228,28 @@ pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged], checks: 
         (Verdict::Healthy, None) => format!("{begins}: no fault was found."),
         (Verdict::Healthy, Some(says)) => format!("{begins}; one piece of advice: {says}."),
         (_, Some(says)) => format!("{begins}: {says}."),
-        (_, None) if let Some(kept) = unread(checks).and_then(|id| case.observation(id)) => {
-            format!("{begins}: {}.", describe(kept))
+        (_, None) => {
+            let open = left_open(case, judged, checks).unwrap_or(Open::Nothing);
+            if matches!(open, Open::Account) {
+                let fine = Goal::Receive.sentence(case, Verdict::Healthy);
+                let user = case.terms.user.as_deref().unwrap_or("the user");
+                return format!("{fine}; whether {user} can send could not be told: no server let a login be tried.");
+            }
+            format!("{begins}: {}.", open.why(case))
         }
-        (_, None) => format!("{begins}: no server gave an answer that tells, in the time given."),
+    }
+}
+
+impl Open {
+    /// Why nothing could be told.
+    fn why(&self, case: &Case) -> String {
+        let words = match self {
+            Self::Mailbox(id) => return case.observation(*id).map(describe).unwrap_or_default(),
+            Self::Ours => "something here kept us from looking",
+            Self::Exempt => "its settings let the address we asked from pass, and tell nothing of others",
+            Self::Message => "no server gave a whole answer to the message",
+            Self::Nothing | Self::Recipient | Self::Account => "no server gave an answer that tells, in the time given",
+        };
+        words.to_owned()
     }
 }

@@ -6,6 +6,7 @@ mod lookup;
 mod mx;
 mod mx_hosts;
 mod mx_reach;
+mod named_host;
 mod parked;
 mod ptr;
 mod tcp;
@@ -22,6 +23,7 @@ pub(super) fn rules() -> Vec<Rule> {
         tcp::RULES,
         parked::RULES,
         lookup::RULES,
+        named_host::RULES,
         mx::RULES,
         mx_hosts::RULES,
         mx_reach::RULES,

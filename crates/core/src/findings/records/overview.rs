@@ -5,6 +5,7 @@ use maildoctor_wire::records::mtasts::Mode;
 use maildoctor_wire::records::spf::{MAX_LOOKUPS, Node, Tree};
 
 use super::super::At;
+use super::super::ways::own_mx;
 use super::{dkim, dmarc, others, spf, sts};
 use crate::case::Case;
 use crate::subject::Domain;
@@ -29,6 +30,9 @@ pub(crate) struct Line {
 pub(crate) fn of(case: &Case) -> Vec<Line> {
     let (Some(domain), Some(from)) = (case.records_domain(), case.vantage_ids().next()) else { return Vec::new() };
     let at = At::new(case, domain, from);
+    if own_mx(&at).is_ok_and(|own| own.definite().is_some_and(|answer| answer.nxdomain)) {
+        return Vec::new();
+    }
     let mut out: Vec<Line> = Vec::new();
     out.extend(of_spf(&at));
     out.extend(of_dkim(&at));
