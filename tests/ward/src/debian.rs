@@ -10,8 +10,9 @@ use std::{
 use crate::{WardError, daemon::output_of};
 
 /// What is unpacked, in groups that could be installed together: each brings the libraries that the machine lacks.
-const GROUPS: [&[&str]; 2] = [
-    &["postfix", "postfix-pcre", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "nsd", "unbound", "openssh-server"],
+const GROUPS: [&[&str]; 3] = [
+    &["postfix", "postfix-pcre", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "openssh-server"],
+    &["nsd", "knot", "unbound", "ldnsutils"],
     &["exim4-daemon-heavy"],
 ];
 

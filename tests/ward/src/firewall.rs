@@ -20,6 +20,17 @@ pub fn drop_packets_to(address: &str, port: u16) -> Result<(), WardError> {
     output_of(Command::new("nft").arg(rules)).map(drop)
 }
 
+/// Drops every datagram to the DNS port of `address`, without a word to the sender.
+///
+/// # Errors
+/// When `nft` refuses.
+pub fn drop_dns_datagrams_to(address: &str) -> Result<(), WardError> {
+    let rules = format!(
+        "table ip ward {{ chain datagrams {{ type filter hook input priority 0; ip daddr {address} udp dport 53 drop; }}; }}"
+    );
+    output_of(Command::new("nft").arg(rules)).map(drop)
+}
+
 /// Capabilities that the firewall knows and lets through.
 const KNOWN: [&str; 4] = ["SIZE", "8BITMIME", "DSN", "HELP"];
 

@@ -105,19 +105,9 @@ pub(crate) fn folder() -> Result<PathBuf, WardError> {
 fn lay_out(servers: &Path) -> Result<(), WardError> {
     let script = include_str!("isolation.sh");
     output_of(Command::new("sh").args(["-euc", script, "lay-out"]).arg(servers).arg(folder()?).arg(MX))?;
-    for address in ADDRESSES {
-        output_of(Command::new("ip").args(["address", "add", &format!("{address}/32"), "dev", "lo"]))?;
-    }
-    // The kernel would take a local destination for the source too, and every client would be the server itself.
-    for address in ADDRESSES {
-        output_of(Command::new("ip").args(["route", "replace", "local", address]).args([
-            "dev",
-            "lo",
-            "table",
-            "local",
-            "src",
-            CLIENT_ADDRESS,
-        ]))?;
+    // The one that is every connection's source comes first.
+    for address in [CLIENT_ADDRESS].iter().chain(&ADDRESSES) {
+        answer_to(address)?;
     }
     let mut accounts = read("/etc/passwd")?;
     let mut groups = read("/etc/group")?;
@@ -133,6 +123,14 @@ fn lay_out(servers: &Path) -> Result<(), WardError> {
     )?;
     write("/etc/mailname", format!("{DOMAIN}\n"))?;
     write("/etc/resolv.conf", format!("nameserver {SERVER_RESOLVER}\noptions timeout:5 attempts:2\n"))
+}
+
+/// Makes the machine answer to an address. Connections to it come from [`CLIENT_ADDRESS`].
+pub(crate) fn answer_to(address: &str) -> Result<(), WardError> {
+    output_of(Command::new("ip").args(["address", "replace", &format!("{address}/32"), "dev", "lo"]))?;
+    // The kernel would take a local destination for the source too, and every client would be the server itself.
+    let route = ["route", "replace", "local", address, "dev", "lo", "table", "local", "src", CLIENT_ADDRESS];
+    output_of(Command::new("ip").args(route)).map(drop)
 }
 
 fn read(path: &str) -> Result<String, WardError> {

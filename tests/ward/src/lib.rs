@@ -1,4 +1,4 @@
-//! Real mail and DNS servers for the trials in `tests/`: Postfix, Exim, Dovecot, NSD and Unbound from Debian, healthy or with a
+//! Real mail and DNS servers for the trials in `tests/`: Postfix, Exim, Dovecot, NSD, Knot and Unbound from Debian, healthy or with a
 //! fault in them, and the real `maildoctor check` run against them as a process.
 //!
 //! Each trial has a machine to itself ([`isolation`]): network, process and mount namespaces in which the real ports are free, in
@@ -26,6 +26,7 @@ mod report;
 mod silent_dns;
 mod slow_programs;
 mod system;
+mod tree;
 mod zones;
 
 pub use bounces::{bounce, logged, refusing_server, returned, send};
@@ -34,7 +35,7 @@ pub use daemon::{Daemon, output_of};
 pub use dovecot::Dovecot;
 pub use error::WardError;
 pub use exim::Exim;
-pub use firewall::{drop_packets_to, masking_firewall};
+pub use firewall::{drop_dns_datagrams_to, drop_packets_to, masking_firewall};
 pub use isolate::{Isolated, isolate, isolate_killed_after};
 pub use isolation::isolated;
 pub use names::*;
@@ -45,6 +46,7 @@ pub use report::Report;
 pub use silent_dns::{DnsManner, dns_responder};
 pub use slow_programs::{slow_milter, slow_policy};
 pub use system::{MailSystem, Mta, Plan};
+pub use tree::{Branch, Manner, NameServer, Signing, Software, TREE_ADDRESSES, TREE_NOBODY, Tree};
 pub use zones::{Zone, Zones};
 
 /// Declares trials: tests whose body runs as root on a machine of its own. The body is a block that ends in `Result<(), WardError>`.

@@ -36,6 +36,19 @@ impl Report {
         if first == code { self.judges(verdict) } else { self.wrong(&format!("{code} must come first, not {first}")) }
     }
 
+    /// As [`Report::names`], and nothing else is named as a root cause but advice of the kinds given.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] with the whole diagnosis when it says something else.
+    pub fn names_only(&self, verdict: &str, code: &str, advice: &[&str]) -> Result<(), WardError> {
+        self.names(verdict, code)?;
+        let other = self
+            .roots()
+            .skip(1)
+            .find(|root| text(root, "severity") != "advice" || !advice.contains(&text(root, "code")));
+        other.map_or(Ok(()), |root| self.wrong(&format!("{} is named beside {code}", text(root, "code"))))
+    }
+
     /// The verdict, and the exit code that goes with it.
     ///
     /// # Errors
@@ -115,6 +128,12 @@ impl Report {
             .filter(|finding| text(finding, "code") == code)
             .any(|finding| list(finding, "explained_by").any(|by| by == root));
         if explained { Ok(()) } else { self.wrong(&format!("the first root cause must explain {code}")) }
+    }
+
+    /// How long the run took, in milliseconds.
+    #[must_use]
+    pub fn duration_ms(&self) -> u64 {
+        self.json.get("duration_ms").and_then(Value::as_u64).unwrap_or_default()
     }
 
     /// The whole report.

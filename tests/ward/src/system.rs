@@ -3,11 +3,11 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
-    Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, WardError, Zones,
+    Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, Tree, WardError, Zones,
     daemon::{output_of, write},
     dovecot,
     isolation::folder,
-    name_servers::{nsd, unbound},
+    name_servers::{Beginning, nsd, unbound},
     names::{
         AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER, SERVER_RESOLVER, USER,
     },
@@ -36,6 +36,8 @@ pub struct Plan {
     pub zones: Zones,
     /// What it says to the outside, where that is something else.
     pub outside: Option<Zones>,
+    /// A tree of zones in the place of both, with servers of its own for each zone: the DNS is walked from its root.
+    pub tree: Option<Tree>,
     /// Who receives mail.
     pub mta: Mta,
     /// Postfix's settings.
@@ -59,11 +61,21 @@ impl Plan {
             identity,
             zones: Zones::healthy(),
             outside: None,
+            tree: None,
             mta: Mta::Postfix,
             postfix: Postfix::healthy(),
             exim: Exim::healthy(),
             dovecot: Some(Dovecot::healthy()),
         })
+    }
+
+    /// A healthy system whose DNS is a tree of zones, with a change in that, started.
+    ///
+    /// # Errors
+    /// As [`Plan::healthy`] and [`Plan::start`].
+    pub fn with_tree(mut tree: Tree, change: impl FnOnce(&mut Tree)) -> Result<MailSystem, WardError> {
+        change(&mut tree);
+        Self::healthy_but(|plan| plan.tree = Some(tree))
     }
 
     /// A healthy system with one change, started.
@@ -89,17 +101,10 @@ impl Plan {
         ] {
             write(folder.join(name), text)?;
         }
-        let mut daemons = vec![
-            nsd(AUTHORITATIVE, &self.zones)?,
-            unbound(RESOLVER, AUTHORITATIVE)?,
-            unbound(SERVER_RESOLVER, AUTHORITATIVE)?,
-        ];
-        if let Some(outside) = &self.outside {
-            daemons.push(nsd(AUTHORITATIVE_OUTSIDE, outside)?);
-            daemons.push(unbound(FOREIGN_RESOLVER, AUTHORITATIVE_OUTSIDE)?);
-        } else {
-            daemons.push(unbound(FOREIGN_RESOLVER, AUTHORITATIVE)?);
-        }
+        let mut daemons = match &self.tree {
+            Some(tree) => tree.start()?,
+            None => self.name_servers()?,
+        };
         // Postfix comes first: it makes the folders in which Dovecot puts its sockets.
         match self.mta {
             Mta::Postfix => daemons.push(self.postfix.start(&self.identity)?),
@@ -111,6 +116,19 @@ impl Plan {
             daemons.push(dovecot.start(&self.identity)?);
         }
         Ok(MailSystem { folder, daemons })
+    }
+
+    fn name_servers(&self) -> Result<Vec<Daemon>, WardError> {
+        let begins = Beginning::at(AUTHORITATIVE);
+        let mut daemons =
+            vec![nsd(AUTHORITATIVE, &self.zones)?, unbound(RESOLVER, &begins)?, unbound(SERVER_RESOLVER, &begins)?];
+        if let Some(outside) = &self.outside {
+            daemons.push(nsd(AUTHORITATIVE_OUTSIDE, outside)?);
+            daemons.push(unbound(FOREIGN_RESOLVER, &Beginning::at(AUTHORITATIVE_OUTSIDE))?);
+        } else {
+            daemons.push(unbound(FOREIGN_RESOLVER, &begins)?);
+        }
+        Ok(daemons)
     }
 }
 
@@ -144,6 +162,9 @@ impl MailSystem {
             .arg("--ca-file")
             .arg(self.file("root.pem"))
             .env("TMPDIR", &self.folder);
+        if self.folder.join("root.hints").exists() {
+            command.arg("--root-hints").arg(self.file("root.hints"));
+        }
         Ok(command)
     }
 
@@ -198,7 +219,8 @@ impl MailSystem {
         dovecot::put_message("anna", octets)
     }
 
-    /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`.
+    /// The path of a file of this trial: `password`, `wrong-password`, `root.pem`, and with a tree of zones
+    /// `root.hints` and `root.anchor`.
     #[must_use]
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()

@@ -7,12 +7,14 @@ use crate::names::{CLIENT_ADDRESS, MX, MX_ADDRESS, OUTSIDE_ADDRESS, THIRD_PARTY}
 pub struct Zone {
     /// The zone's name, with its last dot.
     pub origin: &'static str,
+    /// Its serial number.
+    pub serial: u32,
     records: Vec<String>,
 }
 
 impl Zone {
-    fn new(origin: &'static str, records: &[&str]) -> Self {
-        Self { origin, records: records.iter().map(|record| (*record).to_owned()).collect() }
+    pub(crate) fn new(origin: &'static str, records: &[&str]) -> Self {
+        Self { origin, serial: 1, records: records.iter().map(|record| (*record).to_owned()).collect() }
     }
 
     /// Adds a record, such as `mx1 A 198.18.25.10`.
@@ -29,17 +31,24 @@ impl Zone {
 
     /// The zone file. `server` is the address of the authoritative server.
     pub(crate) fn text(&self, server: &str) -> String {
+        let glue = format!("ns1.nic.example. A {server}");
+        let more = if matches!(self.origin, "." | "example.") { vec![glue] } else { Vec::new() };
+        self.with_servers(&["ns1.nic.example."], &more)
+    }
+
+    /// The zone file with these name servers, the primary first, and more lines.
+    pub(crate) fn with_servers(&self, servers: &[&str], more: &[String]) -> String {
+        let primary = servers.first().unwrap_or(&".");
         let mut text = format!(
-            "$ORIGIN {}\n$TTL 300\n@ SOA ns1.nic.example. hostmaster.nic.example. 1 3600 600 86400 60\n",
-            self.origin
+            "$ORIGIN {}\n$TTL 300\n@ SOA {primary} hostmaster.nic.example. {} 3600 600 86400 60\n",
+            self.origin, self.serial
         );
-        text.push_str("@ NS ns1.nic.example.\n");
-        for record in &self.records {
+        for server in servers {
+            text.push_str(&format!("@ NS {server}\n"));
+        }
+        for record in self.records.iter().chain(more) {
             text.push_str(record);
             text.push('\n');
-        }
-        if matches!(self.origin, "." | "example.") {
-            text.push_str(&format!("ns1.nic.example. A {server}\n"));
         }
         text
     }

@@ -1,6 +1,7 @@
 //! What is asked of the DNS: the domain's records, the addresses of its hosts, reverse names, blacklists.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::future::{join, join_all};
 use maildoctor_wire::rdns;
@@ -16,6 +17,9 @@ pub const MAX_MX_HOSTS: usize = 20;
 
 /// The most addresses of one host that are tried.
 pub const MAX_ADDRESSES: usize = 16;
+
+/// How long a resolver may take to say who serves the root: most know it by heart.
+const CONTROL_LIMIT: Duration = Duration::from_secs(3);
 
 /// A host that takes mail for the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,9 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
     let view = Dns { wire };
     if view.rcode() == Some("SERVFAIL") {
         unchecked(context, domain, via).await;
+    }
+    if view.unanswered() && via == Via::Own {
+        control(context).await;
     }
     let Some(answer) = view.definite() else {
         return Vec::new();
@@ -57,6 +64,14 @@ async fn unchecked(context: &Context, domain: &str, via: Via) {
     let rtype = RecordType::Mx;
     let asking = Asking { unchecked: true, ..Asking::default() };
     context.lookup_as(&Unchecked { rtype, via }, &Domain::new(domain), via, domain, rtype, asking).await;
+}
+
+/// A question that any resolver answers, to one that was silent about the domain: it may only be waiting for servers of the
+/// domain that are silent themselves.
+async fn control(context: &Context) {
+    let (rtype, via) = (RecordType::Soa, Via::Own);
+    let asking = Asking { limit: CONTROL_LIMIT, ..Asking::default() };
+    context.lookup_as(&Records { rtype, via }, &Domain::new("."), via, ".", rtype, asking).await;
 }
 
 /// The other records of the domain, for the report and for rules that compare resolvers.

@@ -5,8 +5,8 @@ use super::super::ways::{foreign_mx, own_mx};
 use super::super::{At, Basis, Found, Rule, Share, State, Told};
 use super::views::published;
 use crate::case::Why;
-use crate::questions::dns::Records;
 use crate::questions::dns::walk::{Ended, Walk};
+use crate::questions::dns::{DnsResult, RecordType, Records, Via};
 use crate::subject::{Domain, Resolver, Subject};
 
 pub(super) const RULES: &[Rule] = &[
@@ -74,6 +74,11 @@ fn unreachable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         })
         .collect();
     if !asked.is_empty() && asked.iter().all(|s| s.unanswered()) {
+        if matches!(own.wire.result, DnsResult::Silent { .. }) {
+            // Where the domain's own servers are silent a resolver that waits for them is silent as well. One that knows
+            // nothing of the root either is not there.
+            at.ask_of(&Records { rtype: RecordType::Soa, via: Via::Own }, &Domain::new("."))?;
+        }
         let finding = found
             .is(Resolver(own.wire.server))
             .says(format!("the resolver {} does not answer: {}", own.wire.server, own.in_words()))

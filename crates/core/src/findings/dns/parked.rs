@@ -10,7 +10,7 @@ use crate::case::{ObsId, Seen};
 use crate::catalogue::Severity;
 use crate::questions::dns::walk::{Authoritative, Ended, Walk, lies_in};
 use crate::questions::dns::{Dns, RecordType, Records, Via};
-use crate::subject::Domain;
+use crate::subject::{Domain, Host};
 
 pub(super) const RULES: &[Rule] = &[Rule::domain(&["domain-expired-or-parked"], parked).over_all_vantages()];
 
@@ -64,7 +64,11 @@ fn parked(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         at.ask(&Records { rtype: RecordType::Ns, via: Via::Own })?;
         return Ok(State::Clear);
     };
-    let hosts = exchangers(at).unwrap_or_default();
+    let mut hosts = exchangers(at).unwrap_or_default();
+    if hosts.is_empty() {
+        // Without MX the domain itself is where mail goes (RFC 5321 section 5.1).
+        hosts.push((0, Host::new(domain)));
+    }
     let takes = hosts
         .iter()
         .flat_map(|(_, host)| ways(at.case, host, &at.from))

@@ -1,7 +1,7 @@
 //! The walk from the root down to a domain, each name server asked itself.
 //!
-//! It stands beside the rest of a run and never holds it up: every question has a short limit, the next server is asked
-//! when one hesitates, and where no root server answers (a closed network) it ends at once and blames nobody.
+//! It stands beside the rest of a run and never holds it up: every question has a short limit, two servers are asked
+//! at once and the next when both hesitate, and where no root server answers (a closed network) it ends at once and blames nobody.
 
 mod descent;
 mod exam;

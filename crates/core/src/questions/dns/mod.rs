@@ -108,6 +108,11 @@ asks_the_dns!(Records, "dns.domain/1", Domain, |observation, view, graph| {
     let (Some(domain), Some(answer)) = (crate::case::subject_of::<Domain>(observation), view.definite()) else {
         return;
     };
+    let asked_for_mx = observation.asked.get("type").and_then(|t| t.as_str()) == Some(RecordType::Mx.name());
+    if asked_for_mx && answer.mx().is_empty() && !answer.nxdomain {
+        // The implicit MX (RFC 5321 section 5.1).
+        graph.leans(domain, &Host::new(domain.as_str()));
+    }
     for (_, exchange) in answer.mx() {
         if !exchange.is_empty() {
             graph.leans(domain, &Host::new(exchange));
