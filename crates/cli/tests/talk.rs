@@ -191,6 +191,25 @@ fn what_is_expected_and_does_not_come_ends_a_script_with_2_and_a_sentence() {
 }
 
 #[test]
+fn octets_are_sent_as_they_are_written_and_lines_wait_when_told() {
+    let running = lab(&[]);
+    let plan = running.lab.plan();
+    let at = || {
+        let mut command = maildoctor();
+        command.args(["talk", &format!("{}:{}", plan.mx(1), plan.smtp)]);
+        command
+    };
+    let began = Instant::now();
+    let (code, out, err) =
+        script(at(), ":raw NOOP\\n\n:expect 250\n:wait 700ms\n:raw NO\n:raw OP\\r\\n\n:expect 250\n:close\nNOOP\n");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(began.elapsed() >= Duration::from_millis(700));
+    assert!(out.contains("LF without CR") && !out.contains("QUIT"), "{out}");
+    let (code, _, err) = script(at(), "EHLO a.example\nMAIL FROM:<>\nRCPT TO:<anna@lab.example>\nDATA\nno end\n");
+    assert_eq!((code, err.contains("inside the message")), (3, true), "{err}");
+}
+
+#[test]
 fn mailboxes_are_talked_to_as_well() {
     let running = lab(&[]);
     let plan = running.lab.plan();

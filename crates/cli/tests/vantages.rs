@@ -99,6 +99,26 @@ fn a_healthy_system_is_healthy_from_both_places() {
 }
 
 #[test]
+fn a_session_by_hand_goes_through_a_proxy_as_well() {
+    let running = lab(&[]);
+    let plan = running.lab.plan();
+    let outside = proxy(plan.smtp, |_, _| None);
+    let resolver = format!("{}:{}", plan.resolver(), plan.dns);
+    let mut command = common::maildoctor();
+    command.args(["talk", &format!("mx1.lab.example:{}", plan.smtp), "--from", &outside, "--resolver", &resolver]);
+    let out = command.args(["--expect", "220,221"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{shown}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(shown.contains("< 220 mx1.lab.example") && shown.contains("as socks5 passed it on"), "{shown}");
+    let nowhere = proxy(plan.smtp, |smtp, port| (port == smtp).then_some(5));
+    let mut command = common::maildoctor();
+    command.args(["talk", &format!("mx1.lab.example:{}", plan.smtp), "--from", &nowhere, "--resolver", &resolver]);
+    let out = command.output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("nothing listens there"));
+}
+
+#[test]
 fn open_inside_and_shut_outside_is_a_firewall() {
     let running = lab(&[]);
     let outside = proxy(running.lab.plan().smtp, |smtp, port| (port == smtp).then_some(5));

@@ -101,6 +101,12 @@ impl Place {
         self.vantage.close().await;
     }
 
+    /// Through what a connection leads, where it is not one of this machine's own: how such a one ends is what that
+    /// makes of it.
+    pub fn through(&self) -> Option<&'static str> {
+        Some(self.vantage.kind()).filter(|kind| *kind != "local")
+    }
+
     /// The addresses of a peer, in the order in which they are to be tried.
     ///
     /// # Errors

@@ -112,7 +112,8 @@ impl Live<'_> {
 
     /// The connection is over; `awaited`: in the middle of a reply, or before one.
     pub(super) fn over(&mut self, ended: &Ended, awaited: bool) -> anyhow::Result<Next> {
-        self.screen.remark(&format!("{ended}, {} after the last line", wait(self.sent.elapsed())))?;
+        let through = self.place.through().map_or_else(String::new, |place| format!(" (as {place} passed it on)"));
+        self.screen.remark(&format!("{ended}{through}, {} after the last line", wait(self.sent.elapsed())))?;
         self.session = None;
         if self.leaving.is_some() {
             return Ok(self.gone());
