@@ -124,7 +124,7 @@ fn case(wire: &LookupsWire, own_name_ms: Option<u64>) -> Case {
         reply: Some(Reply::line(220, "mx.example.org ESMTP")),
         end: End::Complete,
     };
-    let banner = BannerWire { exchange, early: None, answers_tls: false };
+    let banner = BannerWire { exchange, early: None, answers_tls: false, source: None };
     recorder.record(&FIRST, &service, &here, (ms(0), ms(WAIT_MS)), &banner);
     if let Some(took) = own_name_ms {
         let result = DnsResult::Answered {

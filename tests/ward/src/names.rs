@@ -37,8 +37,13 @@ pub const OUTSIDE_ADDRESS: &str = "198.18.25.80";
 pub const OUTSIDE_PLACE: &str = "198.18.25.200";
 /// This machine's end of that link.
 pub const INSIDE_LINK: &str = "198.18.25.201";
-/// A second address at this end, which nobody has seen before.
-pub const INSIDE_LINK_SECOND: &str = "198.18.25.202";
+/// A second address of the place outside, which nobody has seen before.
+pub const OUTSIDE_PLACE_SECOND: &str = "198.18.25.203";
+
+/// Another place outside, behind another link.
+pub const ANOTHER_PLACE: &str = "198.18.25.210";
+/// This machine's end of that link.
+pub const ANOTHER_LINK: &str = "198.18.25.211";
 
 /// Every address the machine answers to.
 pub const ADDRESSES: [&str; 10] = [

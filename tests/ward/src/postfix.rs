@@ -125,6 +125,17 @@ impl Postfix {
         self
     }
 
+    /// Another server on port 2526 of the same address, which greets by a name of its own and knows no TLS: what a provider's
+    /// proxy shows.
+    pub fn with_a_proxy(&mut self, name: &str) -> &mut Self {
+        let overrides = [("myhostname", name), ("smtpd_tls_security_level", "none")];
+        self.services.push(Service {
+            line: "2526 inet n - n - - smtpd",
+            overrides: overrides.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        });
+        self
+    }
+
     /// Lets smtpd on port 25 run in the queue directory as its root.
     pub fn in_chroot(&mut self) -> &mut Self {
         self.close("smtp");

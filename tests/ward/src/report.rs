@@ -15,7 +15,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn read(output: &Output) -> Result<Self, WardError> {
+    /// Reads what a run printed.
+    ///
+    /// # Errors
+    /// When that is no report.
+    pub fn read(output: &Output) -> Result<Self, WardError> {
         let progress = String::from_utf8_lossy(&output.stderr).into_owned();
         let json = serde_json::from_slice(&output.stdout).map_err(|error| {
             let text = String::from_utf8_lossy(&output.stdout);

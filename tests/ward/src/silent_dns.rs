@@ -9,7 +9,10 @@ use std::{
 
 use hickory_proto::{
     op::{Message, ResponseCode},
-    rr::{RData, Record, RecordType, rdata::A},
+    rr::{
+        RData, Record, RecordType,
+        rdata::{A, SOA},
+    },
 };
 
 use crate::WardError;
@@ -71,7 +74,13 @@ fn answer(socket: &UdpSocket, question: &[u8], to: SocketAddr, everything: Optio
             reply.add_answer(Record::from_rdata(query.name().clone(), 60, RData::A(A(address))));
         }
         Some(_) => {}
-        None => reply.metadata.response_code = ResponseCode::NXDomain,
+        None => {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+            // Without its SOA record nobody would remember that there is nothing (RFC 2308 section 5).
+            let zone = query.name().trim_to(2);
+            let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86_400, 60);
+            reply.add_authority(Record::from_rdata(zone, 60, RData::SOA(soa)));
+        }
     }
     reply.add_query(query);
     if let Ok(bytes) = reply.to_vec() {

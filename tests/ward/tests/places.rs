@@ -10,8 +10,8 @@ use std::{
 };
 
 use maildoctor_ward::{
-    MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE, Outside, Plan, WardError, output_of,
-    processes_with, trial,
+    DnsManner, MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE, OUTSIDE_PLACE_SECOND, Outside,
+    Plan, Report, THIRD_PARTY, WardError, Zones, dns_responder, output_of, processes_with, refusing_server, trial,
 };
 use serde_json::Value;
 
@@ -62,6 +62,22 @@ fn from_outside(report: &Value, address: &str) -> String {
         })
         .map(|o| o["outcome"]["result"].as_str().unwrap().to_owned())
         .unwrap_or_default()
+}
+
+/// Clients wait seven seconds for two slow lists before the banner, but for those of `mynetworks`.
+fn slow_lists(plan: &mut Plan, spared: &str) -> Result<(), WardError> {
+    dns_responder(THIRD_PARTY, DnsManner::Slow(Duration::from_millis(3500)))?;
+    plan.zones.example.add("bl1 NS ns1.list").add("bl2 NS ns1.list");
+    plan.postfix.set("smtpd_delay_reject", "no").set("mynetworks", &format!("127.0.0.0/8 {spared}")).set(
+        "smtpd_client_restrictions",
+        "permit_mynetworks reject_rbl_client bl1.example reject_rbl_client bl2.example",
+    );
+    Ok(())
+}
+
+/// The finding with a code, whether it is a root or not.
+fn finding<'r>(report: &'r Report, code: &str) -> &'r Value {
+    report.json()["findings"].as_array().unwrap().iter().find(|f| f["code"] == code).unwrap_or(&Value::Null)
 }
 
 trial! {
@@ -126,5 +142,84 @@ trial! {
             assert!(wait_until(|| nothing_is_left(&system)), "{signal}: {:?}", processes_with("ssh -S"));
         }
         Ok(())
+    }
+
+    another_server_answers_outside {
+        let (system, outside) = inside_and_outside(|plan| {
+            plan.postfix.with_a_proxy("smtp-filter.provider.example");
+        })?;
+        outside.redirect(MX_ADDRESS, 2526)?;
+        let report = system.check(&both(&["clinic.example"]))?;
+        report.names("broken", "firewall-hijacks-smtp")?;
+        report.explains("vantages-disagree")?;
+        let table = finding(&report, "vantages-disagree")["detail"]["table"].clone();
+        assert_eq!(table[1]["greets_as"], "smtp-filter.provider.example", "{table}");
+        assert_eq!((&table[0]["starttls"], &table[1]["starttls"]), (&true.into(), &false.into()));
+        Ok(())
+    }
+
+    slow_for_strangers_alone {
+        let mut silent = Ok(());
+        let (system, _outside) = inside_and_outside(|plan| silent = slow_lists(plan, "198.18.25.99"))?;
+        silent?;
+        let report = system.check(&both(&["clinic.example", "--only", "dns,connect,banner"]))?;
+        report.names("degraded", "banner-slow")?;
+        let known = finding(&report, "client-whitelisted-or-cached");
+        assert_eq!(known["detail"]["vantage"], "ssh:outside", "{known}");
+        assert_eq!(known["detail"]["standing"], "whitelisted or cached", "the second visit came out of the cache: {known}");
+        assert_eq!(finding(&report, "vantages-disagree")["explained_by"][0], known["id"]);
+        Ok(())
+    }
+
+    an_address_that_is_known_and_one_beside_it {
+        let mut silent = Ok(());
+        let (system, outside) = inside_and_outside(|plan| silent = slow_lists(plan, OUTSIDE_PLACE))?;
+        silent?;
+        let output = outside
+            .run(&system.check_command(&["clinic.example", "--only", "dns,connect,banner"])?)
+            .output()
+            .map_err(WardError::io("running the program"))?;
+        let report = Report::read(&output)?;
+        report.names("degraded", "banner-slow")?;
+        let known = finding(&report, "client-whitelisted-or-cached");
+        assert_eq!(known["detail"]["vantage"], format!("local by {OUTSIDE_PLACE_SECOND}"), "{known}");
+        assert!(known["evidence"].as_array().unwrap().len() >= 3, "{known}");
+        Ok(())
+    }
+
+    other_exchangers_outside {
+        let (system, _outside) = inside_and_outside(|plan| {
+            let mut zones = Zones::healthy();
+            zones.domain.remove("@ MX").add("@ MX 10 mail.outside.example.");
+            Outside::named_in(&mut zones);
+            plan.outside = Some(zones);
+        })?;
+        let report = system.check(&both(&["clinic.example"]))?;
+        let split = finding(&report, "mx-split-horizon");
+        assert_eq!(split["explained_by"], serde_json::json!([]), "{split}");
+        let differ = finding(&report, "vantages-disagree");
+        assert_eq!((&differ["subject"], &differ["explained_by"][0]), (&"domain:clinic.example".into(), &split["id"]));
+        Ok(())
+    }
+
+    three_places_of_which_one_is_blind {
+        refusing_server("198.18.25.20:25", "250 ok")?;
+        let (system, outside) = inside_and_outside(|plan| {
+            plan.zones.outside.add(format!("up A {OTHER_ADDRESS}"));
+        })?;
+        let another = Outside::another()?;
+        another.block_port_25()?;
+        let all = ["clinic.example", "--timeout", "5s", "--control-mx", "up.outside.example", "--from", "ssh:another"];
+        let report = system.check(&both(&all))?;
+        report.judges("healthy")?;
+        let blind = finding(&report, "port25-blocked-here");
+        assert_eq!(blind["detail"]["vantage"], "ssh:another", "{blind}");
+        assert!(blind["cause"].as_str().unwrap().contains("what local, ssh:outside saw"), "{blind}");
+        assert_eq!(finding(&report, "vantages-disagree")["explained_by"][0], blind["id"]);
+        // The place that sees nothing takes nothing from what the others prove.
+        outside.firewall(MX_ADDRESS, 25, "drop")?;
+        let report = system.check(&both(&all))?;
+        report.names("broken", "port-filtered-from-outside")?;
+        report.tells("vantage", "\"ssh:outside\"")
     }
 }

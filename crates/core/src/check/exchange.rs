@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::{join, join_all, join3};
+use futures::future::{join, join_all, join3, join4};
 use tokio::sync::oneshot;
 
 use super::MAX_WAYS;
@@ -62,6 +62,7 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
         return;
     };
     let slow = arrived.greeted && arrived.banner >= SECOND_VISIT_FROM;
+    let quick = arrived.greeted && !slow;
     let greets_as = arrived.greets_as.clone();
     let (stands, under_tls) = oneshot::channel();
     let first = async {
@@ -88,7 +89,13 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
             dns::addresses(context, name, Via::Own).await;
         }
     };
-    join3(Box::pin(first), Box::pin(look_again(context, &way, slow, under_tls)), own_name).await;
+    let as_a_stranger = async {
+        if quick {
+            session::as_a_stranger(context, &way).await;
+        }
+    };
+    let again = look_again(context, &way, slow, under_tls);
+    join4(Box::pin(first), Box::pin(again), Box::pin(as_a_stranger), own_name).await;
 }
 
 /// The second connection to a server: its banner once more where the first was slow, and a command pipelined

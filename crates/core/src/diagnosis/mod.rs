@@ -5,6 +5,7 @@
 
 mod links;
 mod next;
+mod places;
 mod verdict;
 mod ways_in;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::{Case, ObsId, Why};
 use crate::catalogue::{self, Severity};
 use crate::findings::{self, Basis, Check, Examined, Finding, Key};
+use crate::subject::VantageId;
 
 pub use next::NextTest;
 pub use verdict::Verdict;
@@ -98,8 +100,11 @@ pub fn diagnose(case: &Case) -> Diagnosis {
 /// Diagnoses what certain rules said of a case.
 pub fn conclude(case: &Case, examined: Examined) -> Diagnosis {
     let Examined { findings, checks, suggestions } = examined;
-    let mut findings = merge(findings);
+    let blind = places::blind(&findings);
+    let seeing = places::see(&checks, &blind);
+    let mut findings = merge(findings, &blind);
     ways_in::soften(case, &mut findings);
+    places::soften(&mut findings, seeing);
     let mut explained = links::explain(case, &findings);
     let idle = links::idle_suspects(&findings, &explained);
     let mut dropped = Vec::new();
@@ -109,7 +114,7 @@ pub fn conclude(case: &Case, examined: Examined) -> Diagnosis {
         dropped = gone.into_iter().map(|(_, finding)| finding).collect();
         explained = links::explain(case, &findings);
     }
-    let judged = order(judge(findings, &explained));
+    let judged = order(judge(findings, &explained, seeing));
     let checks = without_dropped(checks, &judged, &dropped);
     let verdict = verdict::verdict(case, &judged, &checks);
     let summary = verdict::summary(case, verdict, &judged, &checks);
@@ -117,12 +122,14 @@ pub fn conclude(case: &Case, examined: Examined) -> Diagnosis {
     Diagnosis { findings: judged, checks, verdict, summary, next_tests }
 }
 
-/// One finding per code and key: the same certificate on four ports is one fault.
-fn merge(findings: Vec<Finding>) -> Vec<Finding> {
+/// One finding per code and key: the same certificate on four ports is one fault. What a blind place failed at stays
+/// apart from what others failed at: it has a cause of its own.
+fn merge(findings: Vec<Finding>, blind: &BTreeSet<VantageId>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
-    let mut places: BTreeMap<(&'static str, Key), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(&'static str, Key, bool), usize> = BTreeMap::new();
     for finding in findings {
-        let key = (finding.code, finding.key.clone());
+        let apart = !finding.owes.is_empty() && finding.vantages.is_subset(blind);
+        let key = (finding.code, finding.key.clone(), apart);
         match places.get(&key).and_then(|&place| merged.get_mut(place)) {
             Some(held) => held.merge(finding),
             None => {
@@ -134,10 +141,12 @@ fn merge(findings: Vec<Finding>) -> Vec<Finding> {
     merged
 }
 
-fn judge(findings: Vec<Finding>, explained: &[links::Explained]) -> Vec<Judged> {
+fn judge(findings: Vec<Finding>, explained: &[links::Explained], seeing: bool) -> Vec<Judged> {
     let rivals: BTreeSet<usize> = explained.iter().flat_map(|e| e.rivals.iter().copied()).collect();
     let severities: Vec<Severity> = findings.iter().map(|f| f.severity).collect();
-    let codes: Vec<&'static str> = findings.iter().map(|f| f.code).collect();
+    let excused =
+        |f: &Finding| catalogue::entry(f.code).is_some_and(|entry| entry.excuses) || (seeing && places::is_ours(f));
+    let excuses: Vec<bool> = findings.iter().map(excused).collect();
     let name = |place: &usize| format!("f{}", place + 1);
     findings
         .into_iter()
@@ -153,7 +162,7 @@ fn judge(findings: Vec<Finding>, explained: &[links::Explained]) -> Vec<Judged> 
             Judged {
                 id: name(&place),
                 confidence,
-                effective: effective(place, &severities, &codes, explained, &mut BTreeSet::new()),
+                effective: effective(place, &severities, &excuses, explained, &mut BTreeSet::new()),
                 explained_by: link.by.iter().map(name).collect(),
                 explains,
                 unexplained_ms: link.unexplained_ms,
@@ -175,20 +184,19 @@ fn confidence(finding: &Finding) -> Confidence {
 fn effective(
     place: usize,
     severities: &[Severity],
-    codes: &[&'static str],
+    excuses: &[bool],
     explained: &[links::Explained],
     been: &mut BTreeSet<usize>,
 ) -> Severity {
     let own = severities.get(place).copied().unwrap_or(Severity::Advice);
-    let excuses = codes.get(place).and_then(|code| catalogue::entry(code)).is_some_and(|entry| entry.excuses);
-    if excuses || !been.insert(place) {
+    if excuses.get(place).copied().unwrap_or_default() || !been.insert(place) {
         return own;
     }
     explained
         .iter()
         .enumerate()
         .filter(|(_, e)| e.by.len() == 1 && e.by.contains(&place))
-        .map(|(at, _)| effective(at, severities, codes, explained, been))
+        .map(|(at, _)| effective(at, severities, excuses, explained, been))
         .fold(own, Severity::max)
 }
 

@@ -124,9 +124,14 @@ fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     })
 }
 
-/// Whether a server greets us at once only because its settings let our address pass: that tells nothing of others.
+/// Whether a server greets us at once only because its settings let our address pass: that tells nothing of others. A
+/// place that is not exempt does.
 fn exempt(checks: &[Check]) -> bool {
-    checks.iter().any(|c| c.code == "banner-slow" && matches!(c.why(), Some(Why::Skipped(_))))
+    let of_waits = || checks.iter().filter(|c| c.code == "banner-slow");
+    of_waits().any(|exempt| {
+        matches!(exempt.why(), Some(Why::Skipped(_)))
+            && !of_waits().any(|c| c.subject == exempt.subject && c.state.is_ok())
+    })
 }
 
 /// Whether something was asked for, the recipient or the account, and no server gave an answer that tells: mail may

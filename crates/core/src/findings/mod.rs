@@ -24,7 +24,7 @@ mod reputation;
 #[path = "server-config/mod.rs"]
 mod server_config;
 mod tls;
-mod vantage;
+pub(crate) mod vantage;
 mod ways;
 mod window;
 
@@ -37,6 +37,7 @@ use crate::subject::{Account, Addr, Answer, Domain, Host, Kind, Resolver, Servic
 pub(crate) use host::installed;
 
 pub use found::{Basis, Claim, Finding, Found, Key, Owes, Share, State, Suggestion, Told};
+pub use vantage::sights::Sighting;
 pub use window::At;
 
 /// A rule's body, over one kind of subject.

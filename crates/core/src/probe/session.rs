@@ -13,8 +13,8 @@ use super::talk::Talk;
 use super::tls;
 use crate::case::Question;
 use crate::questions::smtp::{
-    BannerWire, Channel, Ehlo, Errand, FIRST, Helo, Injection, InjectionWire, Quit, Rset, SECOND, Starttls, StepWire,
-    Visited, VisitedWire,
+    BannerWire, Channel, Ehlo, Errand, FIRST, FRESH, FRESH_AGAIN, Helo, Injection, InjectionWire, Quit, Rset, SECOND,
+    Starttls, StepWire, Visited, VisitedWire,
 };
 use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use crate::questions::tls::{Handshake, Shaken, TlsView};
@@ -159,6 +159,27 @@ pub async fn knock(context: &Context, way: &Way) -> bool {
     connect(&Pen { context, way, errand: Errand::Look }).await.is_some()
 }
 
+/// Waits for the banner once more, from an address of this place that the server has not seen, where there is one: for
+/// a client that it knows, a server may leave out what strangers wait for. Where the stranger waits, a second time.
+pub async fn as_a_stranger(context: &Context, way: &Way) {
+    let Some(source) = context.vantage.fresh_source(way.service) else { return };
+    for question in [FRESH, FRESH_AGAIN] {
+        let limit = context.limit().min(UNEXPECTED_LIMIT);
+        let Ok(connection) = context.vantage.connect_from(source, way.service, limit).await else { return };
+        let _step = context.recorder.step(format!("banner of {} for {source}", way.name()));
+        let mut talk = Talk::new(connection);
+        let (heard, times) = context.timed(talk.hear(context.limit())).await;
+        let Some(exchange) = heard.or_else(|| talk.give_up()) else { return };
+        let slow = exchange.whole().is_some() && times.1 >= SECOND_VISIT_FROM;
+        let wire = BannerWire { exchange, early: None, answers_tls: false, source: Some(source) };
+        context.record(&question, &way.on(), times, &wire);
+        leave(context, way, Errand::Fresh, talk).await;
+        if !slow {
+            return;
+        }
+    }
+}
+
 /// The first visit, every step written down, under TLS where that can be had.
 pub async fn first_visit(context: &Context, way: &Way) -> Visit {
     match arrive(context, way, Errand::Look).await {
@@ -273,7 +294,7 @@ async fn banner(pen: &Pen<'_>, talk: &mut Talk) -> Exchange {
         _ => None,
     };
     if let Some(question) = question {
-        let wire = BannerWire { exchange: exchange.clone(), early, answers_tls };
+        let wire = BannerWire { exchange: exchange.clone(), early, answers_tls, source: None };
         context.record(&question, &pen.way.on(), (at, took), &wire);
     }
     exchange

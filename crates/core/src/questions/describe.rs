@@ -21,7 +21,9 @@ pub fn describe(observation: &Observation) -> String {
         walk::Walk::PROBE => read::<walk::Walk>(observation).map(|w| of_walk(observation, &w)),
         tcp::Connect::PROBE => read::<tcp::Connect>(observation).map(|w| of_connect(observation, &w)),
         smtp::Banner::PROBE => read::<smtp::Banner>(observation).map(|w| {
-            format!("banner of {} after {} ms: {}", place(observation), w.exchange.wait_ms(), w.exchange.in_words())
+            let source = w.source.map(|ip| format!(" for {ip}")).unwrap_or_default();
+            let (waited, said) = (w.exchange.wait_ms(), w.exchange.in_words());
+            format!("banner of {}{source} after {waited} ms: {said}", place(observation))
         }),
         smtp::Ehlo::PROBE
         | smtp::Helo::PROBE

@@ -60,10 +60,11 @@ pub enum Credentials {
 }
 
 /// `smtp.banner/1`: the greeting, waited for with nothing sent. The second visit comes after the first
-/// and shows what a cache makes of it.
+/// and shows what a cache makes of it; the third and the fourth are the same from an address that the server has not
+/// seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banner {
-    /// 1 or 2.
+    /// 1 to 4.
     pub visit: u8,
 }
 
@@ -72,6 +73,12 @@ pub const FIRST: Banner = Banner { visit: 1 };
 
 /// The banner once more.
 pub const SECOND: Banner = Banner { visit: 2 };
+
+/// The banner as a stranger gets it: from another address of the same place.
+pub const FRESH: Banner = Banner { visit: 3 };
+
+/// Once more from that address, where the first time was slow.
+pub const FRESH_AGAIN: Banner = Banner { visit: 4 };
 
 /// The wire facts of a banner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +92,9 @@ pub struct BannerWire {
     /// On a silent port: a ClientHello was answered by TLS, so the port wants TLS at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers_tls: bool,
+    /// The address that we came from, where it is not our usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<std::net::IpAddr>,
 }
 
 /// `smtp.ehlo/1`: what the server says it can do.
@@ -187,6 +197,8 @@ pub enum Errand {
     Message,
     /// What is behind a handshake that failed.
     Behind,
+    /// The banner once more, from an address that the server has not seen.
+    Fresh,
 }
 
 /// `smtp.visit/1`: a later visit from the connection up to a session that is ready.

@@ -29,6 +29,7 @@ pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
         next_tests: diagnosis.next_tests.clone(),
         mx: exchangers(case),
         servers: servers(case),
+        places: findings::vantage::sights::of(case),
         records: records(case),
         observations: case.observations.iter().cloned().map(ObservationRecord).collect(),
     }

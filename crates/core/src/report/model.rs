@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::case::{ObsId, Observation, TargetRecord, VantageRecord};
 use crate::catalogue::{Party, Remedy, Severity};
 use crate::diagnosis::{Confidence, NextTest, Verdict};
+use crate::findings::Sighting;
 use crate::subject::Subject;
 
 /// The schema that reports of this program carry.
@@ -196,6 +197,9 @@ pub struct Report {
     pub mx: Vec<Exchanger>,
     /// The servers that were met.
     pub servers: Vec<Server>,
+    /// What each place saw of each server, where there were several places.
+    #[serde(default)]
+    pub places: Vec<Sighting>,
     /// The records that the domain's mail lives by.
     #[serde(default)]
     pub records: Vec<RecordLine>,

@@ -7,6 +7,7 @@ mod polite;
 mod prompt;
 pub(crate) mod resolver;
 mod socks;
+mod sources;
 mod spec;
 mod ssh;
 
@@ -163,9 +164,35 @@ impl Vantage {
     /// # Errors
     /// What came of it instead.
     pub async fn connect(&self, to: SocketAddr, limit: Duration) -> Result<Connection, Opened> {
+        self.open_connection(to, None, limit).await
+    }
+
+    /// The same from another address of this place, such as [`Vantage::fresh_source`] gives.
+    ///
+    /// # Errors
+    /// What came of it instead.
+    pub async fn connect_from(&self, source: IpAddr, to: SocketAddr, limit: Duration) -> Result<Connection, Opened> {
+        self.open_connection(to, Some(source), limit).await
+    }
+
+    /// Another address that connections of this place could come from, and that peers would take for another client;
+    /// `None` where there is none, or the place does not let us choose.
+    pub fn fresh_source(&self, to: SocketAddr) -> Option<IpAddr> {
+        match &self.way {
+            Way::Direct { .. } => sources::fresh(self.source_for(to)?, to.ip()),
+            Way::Socks5(_) | Way::Ssh(_) => None,
+        }
+    }
+
+    async fn open_connection(
+        &self,
+        to: SocketAddr,
+        source: Option<IpAddr>,
+        limit: Duration,
+    ) -> Result<Connection, Opened> {
         let permit = self.polite.permit(to).await;
         let opened = match &self.way {
-            Way::Direct { bind } => timeout(limit, direct(to, *bind)).await,
+            Way::Direct { bind } => timeout(limit, direct(to, source.or(*bind))).await,
             Way::Socks5(socks) => timeout(limit, socks.connect(to)).await,
             Way::Ssh(ssh) => timeout(limit, ssh.connect(to)).await,
         };

@@ -3,6 +3,7 @@
 pub(super) mod captured;
 pub(super) mod gaps;
 mod ident;
+mod known;
 mod pauses;
 mod resolvers;
 mod says;
@@ -12,5 +13,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [says::RULES, waits::RULES, captured::RULES, resolvers::RULES, ident::RULES, pauses::RULES].concat()
+    [says::RULES, waits::RULES, known::RULES, captured::RULES, resolvers::RULES, ident::RULES, pauses::RULES].concat()
 }

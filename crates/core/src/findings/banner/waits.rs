@@ -1,17 +1,17 @@
-//! When the banner comes: banner-slow, banner-timeout, dnsbl-timeout, dnsbl-slow,
-//! client-whitelisted-or-cached.
+//! When the banner comes: banner-slow, banner-timeout, dnsbl-timeout, dnsbl-slow.
 
 use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::named_zone;
 
 use super::super::host::exempt;
+use super::super::vantage::sights::{Sight, sights};
 use super::super::ways::{banner_wait, called, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
-use crate::case::{Skip, Span, Why};
+use crate::case::{Seen, Span, Why};
 use crate::questions::dns::{ListEntry, RecordType, ReverseNames, Via};
 use crate::questions::host::asks::Stage;
 use crate::questions::host::lookups::Lookups;
-use crate::questions::smtp::{FIRST, Rcpt, SECOND};
+use crate::questions::smtp::{BannerView, FIRST, FRESH, Rcpt, SECOND};
 use crate::questions::tcp::Role;
 use crate::subject::{Addr, Kind, Service, Zone};
 
@@ -23,11 +23,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-timeout"], ALL, timeout),
     Rule::zone(&["dnsbl-timeout"], list_silent),
     Rule::zone(&["dnsbl-slow"], list_slow),
-    Rule::service(&["client-whitelisted-or-cached"], MX, whitelisted).over_all_vantages(),
 ];
 
-/// From here on a banner is slow.
-const SLOW_MS: u64 = 5000;
+pub(super) use super::super::vantage::sights::SLOW_MS;
 
 /// A reply that came sooner than this waited for nothing that could be laid over it.
 pub(in super::super) const WAITED_MS: u64 = 1500;
@@ -39,9 +37,8 @@ pub(super) const SUSPECT_MS: u64 = 1000;
 const LIST_SLOW_MS: u64 = 2000;
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let banner = at.ask(&FIRST)?;
+    let banner = slower(at)?;
     let wait = banner.wire.exchange.wait_ms();
-    banner.need(|b| b.reply())?;
     if wait < SLOW_MS {
         return exempt(at, &[Stage::Screen, Stage::Connect]).map_or(Ok(State::Clear), Err);
     }
@@ -54,11 +51,16 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         None => String::new(),
     };
     let suspect = likelier_suspect(at);
+    let to_whom = match (banner.wire.source, everywhere(at)) {
+        (Some(source), _) => format!(" for {source}, an address that it had not seen before"),
+        (None, true) => " from every place".to_owned(),
+        (None, false) => String::new(),
+    };
     let shape = resolver_shape(wait).map(|text| format!(" ({text})")).unwrap_or_default();
     found
         .is(Key::Named("banner wait".to_owned()))
         .says(format!(
-            "the banner of {} comes after {:.1} s{shape}{again}{suspect}",
+            "the banner of {} comes after {:.1} s{to_whom}{shape}{again}{suspect}",
             called(at.case, &at.on, &at.from),
             wait as f64 / 1000.0
         ))
@@ -82,6 +84,21 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         );
     }
     found.state()
+}
+
+/// The greeting that came later: of the first visit, or of the one from an address that the server had not seen.
+fn slower<'c>(at: &At<'c, Service>) -> Result<Seen<'c, BannerView>, Why> {
+    let first = at.ask(&FIRST)?;
+    first.need(|banner| banner.reply())?;
+    let fresh = at.ask(&FRESH).ok().filter(|fresh| fresh.reply().is_some());
+    let later = |fresh: &Seen<'_, BannerView>| fresh.wire.exchange.wait_ms() > first.wire.exchange.wait_ms();
+    Ok(fresh.filter(later).unwrap_or(first))
+}
+
+/// Whether several places wait alike.
+fn everywhere(at: &At<'_, Service>) -> bool {
+    let waits: Vec<u64> = sights(at.case, &at.on).iter().filter_map(Sight::wait_ms).collect();
+    waits.len() > 1 && waits.iter().all(|wait| *wait >= SLOW_MS)
 }
 
 /// Which of the two usual suspects, reverse DNS and blacklists, is the likelier seen from here; nothing where
@@ -218,45 +235,4 @@ fn list_silent(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
 
 fn list_slow(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
     lay_over(at, found, |dns, took| dns.rcode().is_some() && took >= LIST_SLOW_MS, "takes")
-}
-
-fn whitelisted(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let mut waits = Vec::new();
-    for from in at.case.vantage_ids() {
-        if let Ok(banner) = at.ask_from(&FIRST, &at.on, &from)
-            && banner.reply().is_some()
-        {
-            waits.push((from, banner.wire.exchange.wait_ms(), banner.id()));
-        }
-    }
-    if waits.len() < 2 {
-        return Err(Why::Skipped(Skip {
-            because: "whether the banner is quick for strangers too is only seen from a second place".to_owned(),
-            option: String::new(),
-        }));
-    }
-    let quick = waits.iter().min_by_key(|w| w.1);
-    let slow = waits.iter().max_by_key(|w| w.1);
-    if let (Some(quick), Some(slow)) = (quick, slow)
-        && slow.1 >= SLOW_MS
-        && quick.1 * 4 < slow.1
-    {
-        found
-            .is(at.on)
-            .says(format!(
-                "{} greets {} after {} ms and {} after {:.1} s: it knows the one and looks up the other",
-                called(at.case, &at.on, &at.from),
-                quick.0,
-                quick.1,
-                slow.0,
-                slow.1 as f64 / 1000.0
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("delay_ms", slow.1)
-            .detail("vantage", slow.0.to_string())
-            .witnessed(quick.2)
-            .witnessed(slow.2)
-            .claims(slow.2, Share::Whole, Basis::Witnessed);
-    }
-    found.state().or(Ok(State::Clear))
 }

@@ -5,7 +5,7 @@ use maildoctor_wire::rdns::is_private;
 
 use super::ways::{Cut, address_answers, called, cut, host_of, senders_shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
-use crate::case::{ObsId, Skip, Why};
+use crate::case::{Case, ObsId, Seen, Skip, Why};
 use crate::catalogue::Severity;
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::{Connect, Opened, Role};
@@ -179,19 +179,40 @@ fn unresolvable(at: &At<'_, Host>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// What shows that a place gets to nobody's port 25: the targets', and then those of servers known to be up.
+pub(super) struct Blind {
+    targets: Vec<ObsId>,
+    controls: Vec<ObsId>,
+}
+
+/// Whether the network of a place lets no connection to port 25 out; `None` also where no server known to be up was
+/// asked.
+pub(super) fn blind(case: &Case, from: &VantageId) -> Option<Blind> {
+    let targets = silent(case, &[Role::Smtp], from)?;
+    silent(case, &[Role::Control], from).map(|controls| Blind { targets, controls })
+}
+
+/// The observations that show that no service of some roles answers a place; `None` where there are none, or one does.
+fn silent(case: &Case, roles: &[Role], from: &VantageId) -> Option<Vec<ObsId>> {
+    let tried: Vec<_> = services(case, roles, from, false)
+        .iter()
+        .filter_map(|service| case.ask(&Connect, service, from).ok())
+        .collect();
+    let shut = |opened: &Opened| matches!(opened, Opened::TimedOut | Opened::Unreachable { .. });
+    (!tried.is_empty() && tried.iter().all(|c| shut(&c.opened))).then(|| tried.iter().map(Seen::id).collect())
+}
+
 fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
-    let filtered = |roles| -> Vec<(bool, ObsId)> {
-        services(at.case, roles, &at.from, false)
-            .iter()
-            .filter_map(|s| at.ask_of(&Connect, s).ok())
-            .map(|c| (matches!(c.opened, Opened::TimedOut | Opened::Unreachable { .. }), c.id()))
-            .collect()
-    };
-    let targets = filtered(&[Role::Smtp]);
-    if targets.is_empty() || !targets.iter().all(|(shut, _)| *shut) {
-        return Ok(if targets.is_empty() { State::NotApplicable } else { State::Clear });
+    let tried = |roles| services(at.case, roles, &at.from, false);
+    let targets = tried(&[Role::Smtp]);
+    let controls = tried(&[Role::Control]);
+    targets.iter().chain(&controls).filter_map(|s| at.ask_of(&Connect, s).ok()).for_each(|c| at.note(c.id()));
+    if targets.is_empty() {
+        return Ok(State::NotApplicable);
     }
-    let controls = filtered(&[Role::Control]);
+    if silent(at.case, &[Role::Smtp], &at.from).is_none() {
+        return Ok(State::Clear);
+    }
     if controls.is_empty() {
         return Err(Why::Skipped(Skip {
             because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here"
@@ -199,17 +220,29 @@ fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             option: CONTROL.to_owned(),
         }));
     }
-    if controls.iter().all(|(shut, _)| *shut) {
+    if let Some(Blind { targets, controls }) = blind(at.case, &at.from) {
+        let seeing: Vec<String> =
+            at.case.vantage_ids().filter(|from| gets_in(at.case, from)).map(|from| from.to_string()).collect();
+        let others = match seeing.as_slice() {
+            [] => String::new(),
+            places => format!("; what is said of the target is what {} saw", places.join(", ")),
+        };
         let finding = found
             .is(at.on.clone())
             .says(format!(
-                "connections to port 25 do not get out from here ({}): a server known to be up does not answer either",
+                "connections to port 25 do not get out from here ({}): a server known to be up does not answer either{others}",
                 at.on
             ))
             .detail("vantage", at.on.to_string());
-        for (_, id) in targets.iter().chain(&controls) {
-            finding.proof(*id, Basis::Experiment).claims(*id, Share::Whole, Basis::Experiment);
+        for id in targets.into_iter().chain(controls) {
+            finding.proof(id, Basis::Experiment).claims(id, Share::Whole, Basis::Experiment);
         }
     }
     found.state()
+}
+
+/// Whether some mail exchanger lets a place in.
+fn gets_in(case: &Case, from: &VantageId) -> bool {
+    let ways = services(case, &[Role::Smtp], from, false);
+    ways.iter().any(|way| case.ask(&Connect, way, from).is_ok_and(|connect| connect.open().is_some()))
 }

@@ -10,7 +10,7 @@ mod named_host;
 mod parked;
 mod ptr;
 mod tcp;
-mod views;
+pub(super) mod views;
 
 use super::Rule;
 

@@ -21,16 +21,16 @@ pub(super) const RULES: &[Rule] = &[
 const APART_MS: u64 = 1500;
 
 /// Preference and host of each MX.
-pub(super) type MxSet = BTreeSet<(u16, String)>;
+pub(in super::super) type MxSet = BTreeSet<(u16, String)>;
 
 /// The MX set of a definite answer.
-pub(super) fn mx_set(answer: &Dns) -> Option<MxSet> {
+pub(in super::super) fn mx_set(answer: &Dns) -> Option<MxSet> {
     let answer = answer.definite()?;
     Some(answer.mx().into_iter().map(|(preference, host)| (preference, host.to_ascii_lowercase())).collect())
 }
 
 /// An MX set in words.
-pub(super) fn called(set: &MxSet) -> String {
+pub(in super::super) fn called(set: &MxSet) -> String {
     match set.iter().map(|(preference, host)| format!("{preference} {host}")).collect::<Vec<_>>() {
         none if none.is_empty() => "no MX".to_owned(),
         some => some.join(", "),
@@ -197,6 +197,13 @@ fn stale_cache(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// What the resolvers of the other places answer, where the zone's own servers tell which of them sees what is published.
+fn elsewhere<'c>(at: &At<'c, Domain>) -> Vec<Seen<'c, Dns>> {
+    let own = |from| at.ask_from(&Records { rtype: RecordType::Mx, via: Via::Own }, &at.on, &from).ok();
+    let others = at.case.vantage_ids().filter(|from| *from != at.from && published(at).is_some());
+    others.filter_map(own).filter(|seen| mx_set(seen).is_some()).collect()
+}
+
 fn names(set: &MxSet) -> BTreeSet<String> {
     set.iter().map(|(_, host)| host.clone()).collect()
 }
@@ -208,7 +215,10 @@ fn list(set: &BTreeSet<String>) -> String {
 fn split_horizon(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let own = own_mx(at)?;
     let here = names(&own.need(mx_set)?);
-    let others = foreign_mx(at);
+    let mut others = foreign_mx(at);
+    if others.is_empty() {
+        others = elsewhere(at);
+    }
     let different: Vec<&Seen<'_, Dns>> =
         others.iter().filter(|other| mx_set(other).is_some_and(|set| names(&set) != here)).collect();
     // One resolver of several that differs may hold an old answer; only where all agree it is another view.

@@ -1,6 +1,8 @@
 //! What stands between: firewall-masks-smtp, firewall-strips-starttls, firewall-hijacks-smtp,
 //! port-filtered-from-outside.
 
+use super::connect::blind;
+use super::vantage::sights::{Sight, sights, strangers};
 use super::ways::{called, host_of};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Skip, Why};
@@ -88,43 +90,34 @@ fn one_vantage_only() -> Why {
 }
 
 fn hijacks(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let mut names = Vec::new();
-    for from in at.case.vantage_ids() {
-        if let Ok(banner) = at.ask_from(&FIRST, &at.on, &from)
-            && let Some(text) = banner.view().greeted()
-        {
-            names.push((from, text.host.clone().unwrap_or_default().to_ascii_lowercase(), banner.id()));
-        }
-    }
-    if names.len() < 2 {
+    let sights = sights(at.case, &at.on);
+    let greeted: Vec<_> = sights.iter().filter(|sight| sight.greets_as().is_some()).collect();
+    greeted.iter().filter_map(|sight| sight.banner).for_each(|banner| at.note(banner.id()));
+    if greeted.len() < 2 {
         return Err(one_vantage_only());
     }
-    let Some((here, rest)) = names.split_first() else {
-        return Ok(State::Clear);
+    let Some((one, others)) = strangers(&sights) else { return Ok(State::Clear) };
+    let name = |sight: &Sight<'_>| sight.greets_as().unwrap_or_default();
+    let certificate = |sight: &Sight<'_>| {
+        let leaf = sight.tls.and_then(|tls| tls.view().leaf());
+        leaf.map(|leaf| format!(", with a certificate from {}", leaf.issuer)).unwrap_or_default()
     };
-    if let Some(other) = rest.iter().find(|o| is_a_stranger(&here.1, &o.1)) {
-        found
-            .is(at.on)
-            .says(format!(
-                "another server answers for {}: {} is greeted by {} and {} by {}",
-                at.on.0.ip(),
-                here.0,
-                here.1,
-                other.0,
-                other.1
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("names", vec![here.1.clone(), other.1.clone()])
-            .proof(here.2, Basis::OwnMeasure)
-            .proof(other.2, Basis::OwnMeasure);
+    let met = |sight: &Sight<'_>| format!("{} is greeted by {}{}", sight.from, name(sight), certificate(sight));
+    let all: Vec<String> = std::iter::once(one).chain(others.iter().copied()).map(met).collect();
+    let finding = found
+        .is(at.on)
+        .says(format!("another server answers for {}: {}", at.on.0.ip(), all.join(", ")))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("names", std::iter::once(one).chain(others.iter().copied()).map(name).collect::<Vec<String>>());
+    for sight in std::iter::once(one).chain(others.iter().copied()) {
+        for id in sight.banner.map(|b| b.id()).into_iter().chain(sight.tls.map(|t| t.id())) {
+            finding.proof(id, Basis::OwnMeasure);
+        }
+    }
+    for id in others.iter().flat_map(|other| [other.banner.map(|b| b.id()), other.tls.map(|t| t.id())]).flatten() {
+        finding.claims(id, Share::Whole, Basis::OwnMeasure);
     }
     found.state()
-}
-
-/// Whether two greetings cannot be two machines of one cluster behind one address: they share no parent domain.
-fn is_a_stranger(one: &str, other: &str) -> bool {
-    let parent = |name: &str| -> Vec<String> { name.rsplit('.').take(2).map(str::to_owned).collect() };
-    !one.is_empty() && !other.is_empty() && parent(one) != parent(other)
 }
 
 /// Whether a place got through to anybody's mail exchange, or to the server named as a control: only then is a dead
@@ -151,7 +144,8 @@ fn dns_agrees(at: &At<'_, Service>) -> bool {
 fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let mut open = Vec::new();
     let mut shut = Vec::new();
-    for from in at.case.vantage_ids() {
+    // A place whose own network lets nothing out on this port says nothing of the way in.
+    for from in at.case.vantage_ids().filter(|from| blind(at.case, from).is_none()) {
         if let Ok(connect) = at.ask_from(&Connect, &at.on, &from) {
             match connect.open() {
                 Some(()) => open.push((from, connect.id())),
@@ -194,16 +188,4 @@ fn filtered(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         }
     }
     found.state()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_a_stranger;
-
-    #[test]
-    fn machines_of_one_domain_behind_one_address_are_no_strangers() {
-        assert!(!is_a_stranger("mx1.example.org", "mx2.example.org"));
-        assert!(is_a_stranger("mx1.example.org", "smtp.provider.example"));
-        assert!(!is_a_stranger("", "smtp.provider.example"));
-    }
 }

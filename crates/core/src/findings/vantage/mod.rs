@@ -1,16 +1,26 @@
 //! vantages-disagree: what one sees depends on where one stands. vantage-unusable: a place cannot be looked from.
 
+pub(crate) mod sights;
+
+use serde_json::{Value, json};
+
+use self::sights::Sight;
+use super::dns::views::{MxSet, called as mx_in_words, mx_set};
+use super::ways::called;
 use super::{At, Found, Rule, State, Told};
-use crate::case::{Skip, Why};
+use crate::case::{ObsId, Skip, Why};
+use crate::questions::dns::{Addresses, RecordType, Records, Via};
 use crate::questions::place::Opening;
-use crate::questions::tcp::{Connect, Role};
-use crate::subject::{Service, VantageId};
+use crate::questions::tcp::Role;
+use crate::subject::{Domain, Host, Service, VantageId};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
     vec![
-        Rule::service(&["vantages-disagree"], &[Role::Smtp, Role::Submission, Role::Smtps], disagree)
+        Rule::service(&["vantages-disagree"], &[Role::Smtp, Role::Submission, Role::Smtps], servers)
             .over_all_vantages(),
+        Rule::domain(&["vantages-disagree"], exchangers).over_all_vantages(),
+        Rule::host(&["vantages-disagree"], addresses).over_all_vantages(),
         Rule::vantage(&["vantage-unusable"], unusable),
     ]
 }
@@ -29,31 +39,102 @@ fn unusable(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-fn disagree(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let mut seen = Vec::new();
-    for from in at.case.vantage_ids() {
-        if let Ok(connect) = at.ask_from(&Connect, &at.on, &from)
-            && (connect.open().is_some() || connect.kept_out())
-        {
-            seen.push((from, connect.open().is_some(), connect.id()));
-        }
+/// What places saw of one server, held against each other.
+fn servers(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let sights = sights::sights(at.case, &at.on);
+    sights.iter().flat_map(Sight::shown).for_each(|id| at.note(id));
+    if sights.len() < 2 {
+        return Err(one_place_only());
     }
-    if seen.len() < 2 {
-        return Err(Why::Skipped(Skip { because: "only one place was looked from".to_owned(), option: String::new() }));
-    }
-    if seen.iter().any(|s| s.1) && seen.iter().any(|s| !s.1) {
-        let table: Vec<String> =
-            seen.iter().map(|(from, open, _)| format!("{from}: {}", if *open { "open" } else { "shut" })).collect();
+    let differences = sights::differences(&sights);
+    if !differences.is_empty() {
+        let differs: Vec<&str> = differences.iter().map(|difference| difference.what).collect();
+        let places: Vec<String> = sights.iter().map(|sight| sight.in_words()).collect();
+        let server = called(at.case, &at.on, &at.from);
         let finding = found
             .is(at.on)
-            .says(format!("the places disagree about {}: {}", at.on, table.join(", ")))
-            .detail("table", table);
-        for (_, open, id) in &seen {
-            finding.witnessed(*id);
-            if !open {
-                finding.owes_step(*id);
-            }
+            .says(format!("the places differ about {server} port {}: {}", at.on.0.port(), places.join("; ")))
+            .detail("differs", differs.join(", "))
+            .detail("table", sights::table(&sights));
+        for id in sights.iter().flat_map(Sight::shown) {
+            finding.witnessed(id);
+        }
+        for id in differences.into_iter().flat_map(|difference| difference.apart) {
+            finding.owes_step(id);
         }
     }
     found.state()
+}
+
+/// What the resolver of each place says of the domain's exchangers: their names and preferences, in no order, whatever
+/// their TTL.
+fn exchangers(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
+    let mut seen: Vec<(VantageId, MxSet, ObsId)> = Vec::new();
+    for from in at.case.vantage_ids() {
+        if let Ok(mx) = at.ask_from(&Records { rtype: RecordType::Mx, via: Via::Own }, &at.on, &from)
+            && let Some(set) = mx_set(&mx)
+        {
+            seen.push((from, set, mx.id()));
+        }
+    }
+    if seen.len() < 2 {
+        return Err(one_place_only());
+    }
+    let agree = |set: &MxSet| seen.iter().filter(|(_, other, _)| other == set).count();
+    // Where no view is that of more places, the one from here is the one that wants explaining.
+    let most = seen.iter().max_by_key(|(_, set, _)| agree(set)).map(|(_, set, _)| set.clone());
+    let apart: Vec<ObsId> = seen.iter().filter(|(_, set, _)| Some(set) != most.as_ref()).map(|(.., id)| *id).collect();
+    if !apart.is_empty() {
+        let places: Vec<String> =
+            seen.iter().map(|(from, set, _)| format!("{from} sees {}", mx_in_words(set))).collect();
+        let table = seen.iter().map(|(from, set, _)| json!({"vantage": from.0, "mx": mx_in_words(set)})).collect();
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("the places differ about the mail exchangers of {}: {}", at.on, places.join("; ")))
+            .detail("differs", "which mail exchangers the DNS names")
+            .detail("table", Value::Array(table));
+        for (.., id) in &seen {
+            finding.witnessed(*id);
+        }
+        for id in apart {
+            finding.owes_step(id);
+        }
+    }
+    found.state()
+}
+
+/// A host that has addresses at one place and none at another. Which addresses is no difference: they may depend on
+/// where one stands, and on the order of the day.
+fn addresses(at: &At<'_, Host>, found: &mut Found<'_>) -> Told {
+    let mut seen: Vec<(VantageId, Vec<String>, [ObsId; 2])> = Vec::new();
+    for from in at.case.vantage_ids() {
+        let ask = |rtype| at.ask_from(&Addresses { rtype, via: Via::Own }, &at.on, &from);
+        if let (Ok(v4), Ok(v6)) = (ask(RecordType::A), ask(RecordType::Aaaa))
+            && let (Some(four), Some(six)) = (v4.definite(), v6.definite())
+        {
+            let all = four.addresses().into_iter().chain(six.addresses()).map(|ip| ip.to_string()).collect();
+            seen.push((from, all, [v4.id(), v6.id()]));
+        }
+    }
+    if seen.len() < 2 {
+        return Err(one_place_only());
+    }
+    if seen.iter().any(|(_, all, _)| all.is_empty()) && seen.iter().any(|(_, all, _)| !all.is_empty()) {
+        let shown = |all: &[String]| if all.is_empty() { "no address".to_owned() } else { all.join(", ") };
+        let places: Vec<String> = seen.iter().map(|(from, all, _)| format!("{from} sees {}", shown(all))).collect();
+        let table = seen.iter().map(|(from, all, _)| json!({"vantage": from.0, "addresses": all})).collect();
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("the places differ about the addresses of {}: {}", at.on, places.join("; ")))
+            .detail("differs", "whether the DNS has an address")
+            .detail("table", Value::Array(table));
+        for id in seen.iter().flat_map(|(.., ids)| ids) {
+            finding.witnessed(*id);
+        }
+    }
+    found.state()
+}
+
+fn one_place_only() -> Why {
+    Why::Skipped(Skip { because: "only one place was looked from".to_owned(), option: String::new() })
 }

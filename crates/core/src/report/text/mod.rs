@@ -7,6 +7,7 @@ mod log;
 mod records;
 mod servers;
 mod timeline;
+mod vantages;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -121,6 +122,7 @@ pub fn render(report: &Report, style: Style) -> String {
     exchangers::section(&mut out, report, style, width);
     walk::section(&mut out, report, style, width);
     servers::section(&mut out, report, style);
+    vantages::section(&mut out, report, style);
     timeline::section(&mut out, report, style, width);
     clients::section(&mut out, report, style, width);
     log::section(&mut out, report, style, width);
