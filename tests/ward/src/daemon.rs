@@ -78,6 +78,12 @@ impl Daemon {
         Ok(self)
     }
 
+    /// Asks the server to end, with all that it forked, and waits for it.
+    pub(crate) fn terminate(mut self) -> Result<(), WardError> {
+        output_of(Command::new("kill").arg(self.child.id().to_string()))?;
+        self.child.wait().map_err(WardError::io(self.name)).map(drop)
+    }
+
     fn wait_for(&mut self, place: &str, ready: impl Fn() -> bool) -> Result<(), WardError> {
         let began = Instant::now();
         loop {

@@ -101,9 +101,9 @@ impl Plan {
         ] {
             write(folder.join(name), text)?;
         }
-        let mut daemons = match &self.tree {
-            Some(tree) => tree.start()?,
-            None => self.name_servers()?,
+        let (tree, mut daemons) = match &self.tree {
+            Some(tree) => (tree.start_servers()?, tree.start_resolvers()?),
+            None => (Vec::new(), self.name_servers()?),
         };
         // Postfix comes first: it makes the folders in which Dovecot puts its sockets.
         match self.mta {
@@ -115,7 +115,7 @@ impl Plan {
             fs::create_dir_all("/var/spool/postfix/private").map_err(WardError::io("/var/spool/postfix/private"))?;
             daemons.push(dovecot.start(&self.identity)?);
         }
-        Ok(MailSystem { folder, daemons })
+        Ok(MailSystem { folder, daemons, tree })
     }
 
     fn name_servers(&self) -> Result<Vec<Daemon>, WardError> {
@@ -137,6 +137,8 @@ impl Plan {
 pub struct MailSystem {
     folder: PathBuf,
     daemons: Vec<Daemon>,
+    /// The name servers of a tree of zones.
+    tree: Vec<Daemon>,
 }
 
 impl MailSystem {
@@ -226,9 +228,21 @@ impl MailSystem {
         self.folder.join(name).display().to_string()
     }
 
+    /// Puts another tree of zones in the place of the one that is served; the resolvers go on, and remember.
+    ///
+    /// # Errors
+    /// When a name server does not end or does not come up.
+    pub fn publish(&mut self, tree: &Tree) -> Result<(), WardError> {
+        for server in self.tree.drain(..) {
+            server.terminate()?;
+        }
+        self.tree = tree.start_servers()?;
+        Ok(())
+    }
+
     /// How many servers run.
     #[must_use]
     pub fn servers(&self) -> usize {
-        self.daemons.len()
+        self.daemons.len() + self.tree.len()
     }
 }

@@ -1,8 +1,10 @@
 //! The walk from the root, in trees of zones of our own on NSD and Knot, with Unbound as the resolver here and out there.
 
+use std::process::Command;
+
 use maildoctor_ward::{
-    Branch, MailSystem, Manner, NameServer, Plan, Report, Signing, Software, TREE_ADDRESSES, TREE_NOBODY, Tree,
-    WardError, drop_dns_datagrams_to, drop_packets_to, trial,
+    Branch, MailSystem, Manner, NameServer, OTHER_ADDRESS, Plan, RESOLVER, Report, Signing, Software, TREE_ADDRESSES,
+    TREE_NOBODY, Tree, WardError, drop_dns_datagrams_to, drop_packets_to, output_of, trial,
 };
 
 /// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
@@ -63,7 +65,7 @@ trial! {
             drop_dns_datagrams_to(address)?;
             drop_packets_to(address, 53)?;
         }
-        let report = system.check(&["clinic.example", "--timeout", "5s"])?;
+        let report = system.check(&["clinic.example", "--deadline", "12s"])?;
         report.names_only("broken", "nameserver-unreachable", &TRUE_ADVICE)?;
         report.explains("mx-lookup-failed")
     }
@@ -181,5 +183,23 @@ trial! {
         let (took, with_all) = (report.duration_ms(), healthy.duration_ms());
         assert!(took < 3 * with_all, "{took} ms, and {with_all} ms with every server there");
         Ok(())
+    }
+
+    a_resolver_that_remembers_what_was_changed {
+        let mut tree = Tree::unsigned();
+        tree.domain.zone.remove("@ MX").add("@ MX 10 old").add(format!("old A {OTHER_ADDRESS}"));
+        tree.others.iter_mut().for_each(|other| if other.zone.origin == "25.18.198.in-addr.arpa." {
+            other.zone.add("20 PTR old.clinic.example.");
+        });
+        let mut system = Plan::with_tree(tree.clone(), |_| ())?;
+        for name in [["clinic.example", "MX"], ["old.clinic.example", "A"]] {
+            output_of(Command::new("dig").arg(format!("@{RESOLVER}")).args(name))?;
+        }
+        tree.domain.zone.remove("@ MX").remove("old").add("@ MX 10 mx1");
+        tree.domain.zone.serial = 2;
+        system.publish(&tree)?;
+        let report = check(&system)?;
+        report.names_only("broken", "mx-stale-cache", &TRUE_ADVICE)?;
+        report.explains("connect-refused")
     }
 }

@@ -147,10 +147,10 @@ impl Tree {
         tree
     }
 
-    /// Starts every name server and three resolvers that validate where the root is signed. Writes `root.hints` and, for a signed
-    /// root, `root.anchor` into the trial's folder.
-    pub(crate) fn start(&self) -> Result<Vec<Daemon>, WardError> {
-        let mut daemons = self.start_servers()?;
+    /// Starts three resolvers that validate where the root is signed. Writes `root.hints` and, for a signed root, `root.anchor`
+    /// into the trial's folder.
+    pub(crate) fn start_resolvers(&self) -> Result<Vec<Daemon>, WardError> {
+        let mut daemons = Vec::new();
         let hints: String = self
             .root
             .servers
@@ -178,7 +178,7 @@ impl Tree {
         Ok(daemons)
     }
 
-    /// The name servers alone.
+    /// Starts every name server.
     pub(crate) fn start_servers(&self) -> Result<Vec<Daemon>, WardError> {
         let mut contents: BTreeMap<&'static str, (Software, Content)> = BTreeMap::new();
         let (of_example, of_root): (Vec<&Branch>, Vec<&Branch>) = std::iter::once(&self.domain)
