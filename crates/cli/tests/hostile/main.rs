@@ -19,3 +19,4 @@ mod policies;
 mod smtp;
 mod steps;
 mod talk;
+mod walk;

@@ -27,8 +27,11 @@ pub const RETRY_AT: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs
 /// The datagram size that we say we take (DNS flag day 2020).
 const UDP_PAYLOAD: u16 = 1232;
 
-/// The most records of a section that are kept.
+/// The most records of the answer section that are kept.
 const MAX_RECORDS: usize = 512;
+
+/// The most records of each other section: thirteen name servers with four addresses each, and signatures.
+const MAX_ASIDE: usize = 72;
 
 /// The largest message that a case keeps as it came, in octets.
 const MAX_KEPT: usize = 8192;
@@ -276,15 +279,15 @@ async fn ask_udp(
 }
 
 fn answered(message: &Message, raw: Option<&[u8]>) -> DnsResult {
-    let records = |section: &[hickory_proto::rr::Record]| section.iter().take(MAX_RECORDS).map(record).collect();
+    let records = |section: &[hickory_proto::rr::Record], most: usize| section.iter().take(most).map(record).collect();
     DnsResult::Answered {
         rcode: rcode_name(message.metadata.response_code),
         aa: message.metadata.authoritative,
         ad: message.metadata.authentic_data,
         ra: message.metadata.recursion_available,
-        answers: records(&message.answers),
-        authority: records(&message.authorities),
-        additional: records(&message.additionals),
+        answers: records(&message.answers, MAX_RECORDS),
+        authority: records(&message.authorities, MAX_ASIDE),
+        additional: records(&message.additionals, MAX_ASIDE),
         ede: message.edns.as_ref().map(extended_errors).unwrap_or_default(),
         raw: raw.filter(|octets| octets.len() <= MAX_KEPT).map(|octets| STANDARD.encode(octets)),
     }

@@ -28,6 +28,9 @@ const ROOT_PATIENCE: Duration = Duration::from_millis(1500);
 /// The most questions of one walk: a domain with a dozen servers takes about a hundred.
 const MAX_QUESTIONS: usize = 400;
 
+/// How much of answers one walk may hold, in octets of JSON: a domain with a dozen servers takes a quarter of it.
+const MAX_HELD: usize = 2 << 20;
+
 /// The most zones between the root and a name.
 const MAX_CUTS: usize = 16;
 
@@ -56,6 +59,8 @@ struct Walker<'c> {
     /// Servers that were silent: they are asked last.
     silent: Mutex<BTreeSet<SocketAddr>>,
     questions: AtomicUsize,
+    /// What the answers so far come to, in octets of JSON.
+    held: AtomicUsize,
 }
 
 /// Walks down to the domain and asks every server of its zone; then asks the resolvers again where they differ.
@@ -98,6 +103,7 @@ impl<'c> Walker<'c> {
             trail: Mutex::new(vec![root]),
             silent: Mutex::default(),
             questions: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
         }
     }
 
@@ -107,11 +113,15 @@ impl<'c> Walker<'c> {
         WalkWire { cuts, ended, port: self.port, questions }
     }
 
-    /// The servers of a zone that can be asked from here, those that were silent last.
+    /// The servers of a zone that can be asked from here, each address once, those that were silent last.
     fn places(&self, cut: &Cut) -> Vec<SocketAddr> {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut places: Vec<SocketAddr> =
-            cut.places(self.port).into_iter().map(|(_, at)| at).filter(|at| self.v6 || at.is_ipv4()).collect();
+        let mut places: Vec<SocketAddr> = Vec::new();
+        for (_, at) in cut.places(self.port) {
+            if (self.v6 || at.is_ipv4()) && !places.contains(&at) {
+                places.push(at);
+            }
+        }
         places.sort_by_key(|at| silent.contains(at));
         places
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::{MAX_QUESTIONS, Walker, via};
+use super::{MAX_HELD, MAX_QUESTIONS, Walker, via};
 use crate::questions::dns::walk::{Authoritative, Cut};
 use crate::questions::dns::{Dns, RecordType, Transport};
 use crate::subject::Domain;
@@ -28,7 +28,7 @@ pub(super) const SERVER_LIMIT: Duration = Duration::from_millis(3500);
 const SERVER_RETRY: [Duration; 2] = [Duration::from_millis(1000), Duration::from_millis(2200)];
 
 impl Walker<'_> {
-    /// One question to one server of a zone; `None` where there were too many questions already.
+    /// One question to one server of a zone; `None` where there were too many questions already, or too much was answered.
     pub(super) async fn ask(
         &self,
         zone: &str,
@@ -37,7 +37,9 @@ impl Walker<'_> {
         rtype: RecordType,
         transport: Transport,
     ) -> Option<Dns> {
-        if self.questions.fetch_add(1, Ordering::SeqCst) >= MAX_QUESTIONS {
+        if self.held.load(Ordering::SeqCst) >= MAX_HELD
+            || self.questions.fetch_add(1, Ordering::SeqCst) >= MAX_QUESTIONS
+        {
             return None;
         }
         let question = Authoritative { name: name.to_owned(), rtype, via: via(at), transport };
@@ -49,6 +51,7 @@ impl Walker<'_> {
             ..Asking::default()
         };
         let wire = self.context.lookup_as(&question, &Domain::new(zone), via(at), name, rtype, asking).await;
+        self.held.fetch_add(serde_json::to_vec(&wire).map_or(0, |octets| octets.len()), Ordering::SeqCst);
         let answer = Dns { wire };
         if answer.unanswered() && transport == Transport::Udp {
             self.silent.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
