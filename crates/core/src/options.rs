@@ -184,6 +184,8 @@ pub struct Options {
     pub foreign_resolvers: Vec<SocketAddr>,
     /// Where the walk through the DNS begins; the root servers of the Internet where absent.
     pub root_hints: Option<PathBuf>,
+    /// The keys of the root that are trusted; those of the Internet where neither is given.
+    pub trust_anchor: Option<PathBuf>,
     /// The account.
     pub login: Option<Login>,
     /// A token to be sent as it is.
@@ -253,6 +255,7 @@ impl Default for Options {
             resolver: None,
             foreign_resolvers: Vec::new(),
             root_hints: None,
+            trust_anchor: None,
             login: None,
             token: None,
             user: None,

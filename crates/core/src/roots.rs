@@ -1,13 +1,35 @@
-//! Where the walk through the DNS begins: the root servers.
+//! Where the walk through the DNS begins: the root servers, and the keys of the root that are trusted.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hickory_proto::dnssec::rdata::DNSKEY;
+use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
+use hickory_proto::rr::Name;
+
+use crate::questions::dns::walk::Anchor;
+use crate::questions::dns::{from_hex, to_hex};
 
 /// The largest file that is read, in octets: the real ones have a few thousand.
 const MAX_FILE: u64 = 256 * 1024;
 
 /// The most root servers that are kept from a file.
 const MAX_ROOTS: usize = 64;
+
+/// The most trusted keys that are kept from a file.
+const MAX_ANCHORS: usize = 16;
+
+/// The keys of the root that IANA has published (root-anchors.xml): KSK-2017 and KSK-2024, by their SHA-256.
+const ROOT_KEYS: [(u16, &str); 2] = [
+    (20326, "e06d44b80b8f1d39a95c0b0d7c65d08458e880409bbc683457104237c7f8ec8d"),
+    (38696, "683d2d0acb8c9b712a1948b27f741219298d0a450d612c483af444a4c0fb2b16"),
+];
+
+/// The algorithm of both, RSA/SHA-256, and the number of SHA-256 among the digests of DS records.
+const RSA_SHA256: u8 = 8;
+const SHA256: u8 = 2;
 
 /// The root servers as IANA publishes them (`named.root`): letter, IPv4 and IPv6.
 const ROOT_SERVERS: [(&str, &str, &str); 13] = [
@@ -63,17 +85,29 @@ pub struct RootServer {
 pub struct Roots {
     /// The root servers.
     pub servers: Vec<RootServer>,
+    /// The keys of the root that are trusted; with none nothing is validated.
+    pub anchors: Vec<Anchor>,
 }
 
 impl Roots {
-    /// The root servers of a file, or those built in.
+    /// The root servers and trusted keys of files, or those built in. The Internet's keys are not those of root servers of one's own:
+    /// with those and without keys for them nothing is validated.
     ///
     /// # Errors
     /// [`RootsError`] where the file cannot be read or holds nothing to be used.
-    pub fn load(hints: Option<&Path>) -> Result<Self, RootsError> {
-        let Some(file) = hints else { return Ok(Self { servers: built_in() }) };
+    pub fn load(hints: Option<&Path>, trusted: Option<&Path>) -> Result<Self, RootsError> {
         let wanted = "root hints: A or AAAA records of root servers in zone-file form";
-        Ok(Self { servers: some(root_servers(&text_of(file, wanted)?), file, wanted)? })
+        let servers = match hints {
+            Some(file) => some(root_servers(&text_of(file, wanted)?), file, wanted)?,
+            None => built_in(),
+        };
+        let wanted = "trust anchor: DS or DNSKEY records of the root in zone-file form, as unbound's root.key has them";
+        let anchors = match trusted {
+            Some(file) => some(anchors(&text_of(file, wanted)?), file, wanted)?,
+            None if hints.is_some() => Vec::new(),
+            None => built_in_keys(),
+        };
+        Ok(Self { servers, anchors })
     }
 }
 
@@ -85,6 +119,12 @@ fn built_in() -> Vec<RootServer> {
             addresses: [v4, v6].into_iter().filter_map(|ip| ip.parse().ok()).collect(),
         })
         .collect()
+}
+
+fn built_in_keys() -> Vec<Anchor> {
+    let anchor =
+        |(tag, data): (u16, &str)| Anchor { tag, algorithm: RSA_SHA256, digest: SHA256, data: data.to_owned() };
+    ROOT_KEYS.map(anchor).to_vec()
 }
 
 fn text_of(file: &Path, wanted: &'static str) -> Result<String, RootsError> {
@@ -149,6 +189,40 @@ fn root_servers(text: &str) -> Vec<RootServer> {
     found
 }
 
+/// The DS and DNSKEY records of the root in a text.
+fn anchors(text: &str) -> Vec<Anchor> {
+    let of_root = records(text).into_iter().filter(|(owner, ..)| owner == ".");
+    let mut found: Vec<Anchor> = Vec::new();
+    for (_, rtype, data) in of_root {
+        let anchor = match rtype.as_str() {
+            "DS" => from_ds(&data),
+            "DNSKEY" => from_key(&data),
+            _ => None,
+        };
+        found.extend(anchor.filter(|anchor| !found.contains(anchor)));
+    }
+    found.truncate(MAX_ANCHORS);
+    found
+}
+
+fn from_ds(data: &[String]) -> Option<Anchor> {
+    let [tag, algorithm, digest, hex @ ..] = data else { return None };
+    let data = hex.concat().to_ascii_lowercase();
+    let fits = from_hex(&data).is_some_and(|octets| matches!(octets.len(), 20 | 32 | 48));
+    let anchor =
+        Anchor { tag: tag.parse().ok()?, algorithm: algorithm.parse().ok()?, digest: digest.parse().ok()?, data };
+    fits.then_some(anchor)
+}
+
+fn from_key(data: &[String]) -> Option<Anchor> {
+    let [flags, _, algorithm, key @ ..] = data else { return None };
+    let algorithm: u8 = algorithm.parse().ok()?;
+    let key = PublicKeyBuf::new(STANDARD.decode(key.concat()).ok()?, Algorithm::from_u8(algorithm));
+    let key = DNSKEY::with_flags(flags.parse().ok()?, key);
+    let digest = key.to_digest(&Name::root(), DigestType::SHA256).ok().filter(|_| key.zone_key() && !key.revoke())?;
+    Some(Anchor { tag: key.calculate_key_tag().ok()?, algorithm, digest: SHA256, data: to_hex(digest.as_ref()) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,14 +250,43 @@ mod tests {
 
     #[test]
     fn what_is_built_in_is_whole() {
-        let roots = Roots::load(None).unwrap();
+        let roots = Roots::load(None, None).unwrap();
         assert_eq!(roots.servers.iter().map(|s| s.addresses.len()).sum::<usize>(), 26);
+        // The library holds the same keys whole.
+        let keys = hickory_proto::dnssec::TrustAnchors::default();
+        let key = |place| STANDARD.encode(hickory_proto::dnssec::PublicKey::public_bytes(keys.get(place).unwrap()));
+        let text = format!(". IN DNSKEY 257 3 8 {}\n. 172800 DNSKEY 257 3 8 ( {} ) ; 38696\n", key(0), key(1));
+        assert_eq!(anchors(&text), roots.anchors);
+    }
+
+    #[test]
+    fn keys_of_the_root_are_read_in_either_form() {
+        let ds =
+            "; from iana.org\n. IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D084 58E880409BBC683457104237C7F8EC8D\n";
+        assert_eq!(anchors(ds), built_in_keys()[..1]);
+        for none in [
+            "",
+            "org. DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+            ". DS 1 8 2 zz",
+            ". DNSKEY 257 3 8 !",
+            ". DNSKEY 385 3 8 AwEAAQ==",
+        ] {
+            assert!(anchors(none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn roots_of_ones_own_are_validated_only_by_keys_of_ones_own() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a.root. A 192.0.2.1\n").unwrap();
+        assert!(Roots::load(Some(file.path()), None).unwrap().anchors.is_empty());
+        assert!(matches!(Roots::load(None, Some(file.path())), Err(RootsError::Empty { .. })));
     }
 
     proptest! {
         #[test]
         fn no_text_is_too_odd(text in ".{0,400}") {
-            let _ = root_servers(&text);
+            let _ = (root_servers(&text), anchors(&text));
         }
     }
 }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::accept;
+use crate::signing::{self, Signatures, ZoneKey};
 
 /// TCP connections at once.
 const MAX_TCP: usize = 64;
@@ -64,13 +65,28 @@ pub struct Zones {
     faults: Vec<(View, String, Fault)>,
     without_tcp: HashSet<View>,
     ages: HashMap<(View, String), Instant>,
+    keys: Option<Keys>,
+    signatures: Signatures,
+}
+
+/// The keys of the two zones that the lab's own servers serve.
+#[derive(Clone)]
+struct Keys {
+    root: Arc<ZoneKey>,
+    domain: Arc<ZoneKey>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
 }
 
 fn canonical(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::from_ascii(format!("{}.", canonical(text))).unwrap_or_else(|_| Name::root())
 }
 
@@ -111,6 +127,34 @@ impl Zones {
     /// Makes a view answer for a name out of its memory: the TTL counts down from now on.
     pub fn remember(&mut self, view: View, owner: &str) {
         self.ages.insert((view, canonical(owner)), Instant::now());
+    }
+
+    /// Signs the root and the domain.
+    pub fn sign_with(&mut self, root: Arc<ZoneKey>, domain: Arc<ZoneKey>) {
+        self.keys = Some(Keys { root, domain });
+    }
+
+    /// Whether the domain's signatures are good from now on.
+    pub fn spoil_signatures(&mut self, signatures: Signatures) {
+        self.signatures = signatures;
+    }
+
+    /// What was said, signed by the zone whose server says it.
+    fn signed(&self, view: View, owner: &str, said: Said) -> Said {
+        let Some(keys) = &self.keys else { return said };
+        let (key, quality) = match view {
+            View::Root => (&keys.root, Signatures::Good),
+            View::Server(_) => (&keys.domain, self.signatures),
+            View::Here | View::Outside => return said,
+        };
+        let mut authority = said.authority;
+        if said.authoritative && said.answers.is_empty() {
+            let types = || self.held(view, owner).into_iter().flatten().map(RData::record_type).collect();
+            let there = (said.code == ResponseCode::NoError).then(types);
+            authority.extend(signing::denial(&name(owner), there, TTL));
+        }
+        let answers = key.sign(said.answers, quality);
+        Said { answers, authority: key.sign(authority, quality), ..said }
     }
 
     /// Makes a server drop every TCP connection.
@@ -192,14 +236,15 @@ impl Zones {
                 self.held(view, crate::DOMAIN).into_iter().flatten().filter(|d| d.record_type() == RecordType::SOA);
             authority.extend(soa.map(|data| Record::from_rdata(name(crate::DOMAIN), TTL, data.clone())));
         }
-        Said { code, authoritative, answers, authority, additional: Vec::new() }
+        Said { code, authoritative, answers, authority, ..Said::default() }
     }
 
     /// The root: a referral to the domain's servers with their addresses, and nothing else.
     fn root_says(&self, owner: &str, rtype: RecordType) -> Said {
         let mut said = Said { code: ResponseCode::NoError, authoritative: false, ..Said::default() };
         let delegated = self.at(View::Root, crate::DOMAIN);
-        if owner.is_empty() || !lies_in(owner, crate::DOMAIN) || delegated.is_empty() {
+        let of_the_cut = owner == crate::DOMAIN && rtype == RecordType::DS;
+        if owner.is_empty() || !lies_in(owner, crate::DOMAIN) || delegated.is_empty() || of_the_cut {
             let (code, answers) = self.answer(View::Root, owner, rtype);
             let negative =
                 if answers.is_empty() { self.answer(View::Root, ".", RecordType::SOA).1 } else { Vec::new() };
@@ -229,11 +274,17 @@ struct Said {
     answers: Vec<Record>,
     authority: Vec<Record>,
     additional: Vec<Record>,
+    validated: bool,
 }
 
 /// Record data from plain values.
 pub mod data {
-    use super::{A, AAAA, CNAME, IpAddr, MX, NS, PTR, RData, SOA, SRV, TXT, name};
+    use super::{A, AAAA, CNAME, IpAddr, MX, NS, PTR, RData, SOA, SRV, TLSA, TXT, name};
+
+    /// A TLSA record: usage, selector, matching type and data (RFC 6698 section 2.1).
+    pub fn tlsa(usage: u8, selector: u8, matching: u8, data: Vec<u8>) -> RData {
+        RData::TLSA(TLSA::new(usage.into(), selector.into(), matching.into(), data))
+    }
 
     /// An address.
     pub fn address(ip: IpAddr) -> RData {
@@ -339,23 +390,35 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
         if !udp && zones.without_tcp.contains(&view) {
             return None;
         }
-        (zones.fault(view, &owner), zones.says(view, &owner, query.query_type()))
+        let mut said = zones.says(view, &owner, query.query_type());
+        if question.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok) {
+            said = zones.signed(view, &owner, said);
+        } else {
+            said.authority.retain(|record| record.record_type() != RecordType::DS);
+        }
+        said.validated =
+            zones.keys.is_some() && matches!(view, View::Here | View::Outside) && lies_in(&owner, crate::DOMAIN);
+        (zones.fault(view, &owner), said)
     };
     let mut message = Message::response(question.metadata.id, question.metadata.op_code);
     message.metadata.recursion_desired = question.metadata.recursion_desired;
     message.metadata.recursion_available = matches!(view, View::Here | View::Outside);
     message.metadata.authoritative = said.authoritative;
     message.metadata.response_code = said.code;
+    let wants_to_know = question.metadata.authentic_data || question.edns.as_ref().is_some_and(|e| e.flags().dnssec_ok);
+    message.metadata.authentic_data = said.validated && wants_to_know && !question.metadata.checking_disabled;
     message.add_query(query);
     match fault {
         Some(Fault::Silent) => return None,
         Some(Fault::Bogus) if !question.metadata.checking_disabled => {
             message.metadata.response_code = ResponseCode::ServFail;
+            message.metadata.authentic_data = false;
         }
         Some(Fault::Garbage) => return Some(b"this is no DNS message".to_vec()),
         Some(Fault::Code(code)) => {
             message.metadata.response_code = code;
             message.metadata.authoritative = false;
+            message.metadata.authentic_data = false;
         }
         late => {
             if let Some(Fault::Late(delay)) = late {

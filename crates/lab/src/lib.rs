@@ -13,6 +13,7 @@ pub mod mailbox;
 pub mod net;
 pub mod pace;
 pub mod scenario;
+pub mod signing;
 pub mod smtp;
 pub mod tls;
 pub mod web;
@@ -35,6 +36,7 @@ use dns::{Stub, View, Zones, data};
 use net::Plan;
 use pace::Pace;
 use scenario::{Role, Scenario};
+use signing::ZoneKey;
 use smtp::{Behaviour, Door, Service, Site, Store};
 use tls::{Authority, Variant};
 use web::{Policy, Web};
@@ -109,6 +111,8 @@ pub struct Setup {
     pub send: bool,
     /// What is looked at is the sender at [`SENDER_DOMAIN`].
     pub outbound: bool,
+    /// The key of the root, as DS data.
+    trust_anchor: String,
 }
 
 impl Setup {
@@ -149,8 +153,10 @@ impl Setup {
             target: format!("anna@{DOMAIN}"),
             send: false,
             outbound: false,
+            trust_anchor: String::new(),
         };
         setup.fill_zones();
+        setup.sign_zones()?;
         Ok(setup)
     }
 
@@ -229,6 +235,17 @@ impl Setup {
         zones.add(SENDER_DOMAIN, data::txt(&format!("v=spf1 a:{SENDER_HOST} -all")));
         zones.add(&format!("default._domainkey.{SENDER_DOMAIN}"), data::txt(&format!("v=DKIM1; k=rsa; p={DKIM_KEY}")));
         zones.add(&format!("_dmarc.{SENDER_DOMAIN}"), data::txt("v=DMARC1; p=reject"));
+    }
+
+    /// Signs the root and the domain, and joins them by a DS record.
+    fn sign_zones(&mut self) -> Result<(), LabError> {
+        let (root, domain) = (ZoneKey::new(dns::name("."))?, ZoneKey::new(dns::name(DOMAIN))?);
+        self.zones.add_in(View::Root, ".", root.dnskey());
+        self.zones.add_in(View::Root, DOMAIN, domain.ds()?);
+        self.zones.add(DOMAIN, domain.dnskey());
+        self.trust_anchor = root.ds()?.to_string();
+        self.zones.sign_with(root, domain);
+        Ok(())
     }
 
     /// The blacklists of the story, or the usual one.
@@ -344,6 +361,7 @@ impl Lab {
             dns::serve(zones.clone(), view, SocketAddr::new(ip, plan.dns), &mut tasks).await?;
         }
         std::fs::write(root.join("root.hints"), format!(". NS root.\nroot. A {}\n", plan.root()))?;
+        std::fs::write(root.join("root.key"), format!(". IN DS {}\n", setup.trust_anchor))?;
         let [mx1, mx2] = setup.mx;
         let servers = vec![
             (mx1, SocketAddr::new(plan.mx(1), plan.smtp)),
@@ -406,6 +424,7 @@ impl Lab {
         .map(str::to_owned)
         .to_vec();
         out.extend(["--root-hints".to_owned(), self.file("root.hints")]);
+        out.extend(["--trust-anchor".to_owned(), self.file("root.key")]);
         out.extend(["--port".to_owned(), ports, "--ca-file".to_owned(), self.file("ca.pem")]);
         if self.outbound {
             let words = ["--outbound", "sam@visitor.example", "--bind", &plan.sender().to_string()].map(str::to_owned);

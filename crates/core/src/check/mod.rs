@@ -45,7 +45,7 @@ pub enum CheckError {
     /// There is no resolver.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
-    /// The root hints cannot be used.
+    /// The root hints or the trust anchor cannot be used.
     #[error(transparent)]
     Roots(#[from] RootsError),
 }
@@ -62,7 +62,7 @@ pub async fn check(
 ) -> Result<Case, CheckError> {
     let started_at = Timestamp::now();
     let trusted = Arc::new(Trusted::load(options.ca_file.as_deref())?);
-    let roots = Roots::load(options.root_hints.as_deref())?;
+    let roots = Roots::load(options.root_hints.as_deref(), options.trust_anchor.as_deref())?;
     let here = match options.resolver {
         Some(resolver) => resolver,
         None => resolver::of_the_system()?,

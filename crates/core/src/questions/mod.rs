@@ -4,8 +4,10 @@
 
 pub mod bounce;
 pub mod client;
+pub mod dane;
 mod describe;
 pub mod dns;
+pub mod dnssec;
 pub mod host;
 pub mod line_ends;
 pub mod mailbox;

@@ -16,7 +16,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::{Footprints, Vantage, Way};
 use crate::case::millis;
-use crate::questions::dns::{Attempt, Data, DnsResult, DnsWire, ExtendedError, Record, RecordType, Transport};
+use crate::questions::dns::{Attempt, Data, DnsResult, DnsWire, ExtendedError, Record, RecordType, Transport, to_hex};
 
 /// How long a lookup may take in all.
 pub const DNS_LIMIT: Duration = Duration::from_secs(10);
@@ -161,7 +161,7 @@ struct Question {
 impl Question {
     fn new(name: &str, rtype: RecordType, asking: Asking) -> Option<Self> {
         let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).ok()?;
-        let rtype = wire_type(rtype);
+        let rtype = rtype.on_the_wire();
         let mut message = Message::query();
         message.metadata.recursion_desired = asking.recursion;
         message.metadata.checking_disabled = asking.unchecked;
@@ -322,23 +322,6 @@ fn rcode_name(code: ResponseCode) -> String {
     }
 }
 
-fn wire_type(rtype: RecordType) -> WireType {
-    match rtype {
-        RecordType::A => WireType::A,
-        RecordType::Aaaa => WireType::AAAA,
-        RecordType::Mx => WireType::MX,
-        RecordType::Ns => WireType::NS,
-        RecordType::Soa => WireType::SOA,
-        RecordType::Txt => WireType::TXT,
-        RecordType::Srv => WireType::SRV,
-        RecordType::Ptr => WireType::PTR,
-        RecordType::Tlsa => WireType::TLSA,
-        RecordType::Ds => WireType::DS,
-        RecordType::Dnskey => WireType::DNSKEY,
-        RecordType::Spf => WireType::Unknown(99),
-    }
-}
-
 fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_owned()
 }
@@ -360,7 +343,7 @@ fn record(record: &hickory_proto::rr::Record) -> Record {
             usage: u8::from(tlsa.cert_usage),
             selector: u8::from(tlsa.selector),
             matching: u8::from(tlsa.matching),
-            data: tlsa.cert_data.iter().map(|b| format!("{b:02x}")).collect(),
+            data: to_hex(&tlsa.cert_data),
         },
         RData::DNSSEC(DNSSECRData::DS(ds)) => {
             Data::Ds { tag: ds.key_tag(), algorithm: ds.algorithm().into(), digest: ds.digest_type().into() }

@@ -13,6 +13,7 @@ use super::{Fault, at_mx, fault, one_exchanger, source, symptom};
 use crate::DOMAIN;
 use crate::dns::{Fault as Dns, View, data};
 use crate::scenario::Rule;
+use crate::signing::Signatures;
 use crate::smtp::Door;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -47,6 +48,7 @@ pub(super) const FAULTS: &[Fault] = &[
         Ok(())
     }),
     fault("dnssec-bogus", shut(&[Answers, Zone, Blacklist]), |s| {
+        s.zones.spoil_signatures(Signatures::Expired);
         for view in [View::Here, View::Outside] {
             s.zones.break_in(view, DOMAIN, Dns::Bogus);
         }

@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Where the walk through the DNS begins: A and AAAA records of root servers [default: built in].
     #[arg(long, value_name = "FILE")]
     pub(super) root_hints: Option<PathBuf>,
+    /// The keys from which DNSSEC is checked: DS or DNSKEY records of the root [default: IANA's; none with --root-hints].
+    #[arg(long, value_name = "FILE")]
+    pub(super) trust_anchor: Option<PathBuf>,
     /// The user name of the account to test.
     #[arg(long)]
     pub(super) user: Option<String>,

@@ -52,6 +52,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
             .map(|text| options::parse_resolver(text, dns_port))
             .collect::<Result<_, _>>()?,
         root_hints: args.root_hints.clone(),
+        trust_anchor: args.trust_anchor.clone(),
         token: args.auth_token_file.as_deref().map(secret::token_from_file).transpose()?,
         user: args.user.clone(),
         mailbox: args.mailbox.as_deref().map(mailbox).transpose()?,

@@ -11,8 +11,9 @@ use crate::questions::dns::{Dns, RecordType, Transport, same_name};
 
 /// Who asks: the walk itself, or the search for a name server's address, with the zones whose servers are looked for.
 #[derive(Clone, Copy)]
-struct Errand<'e> {
-    looked_for: &'e [String],
+pub(super) struct Errand<'e> {
+    /// The zones, or the host; empty for the walk itself.
+    pub(super) looked_for: &'e [String],
 }
 
 impl Errand<'_> {
@@ -49,7 +50,12 @@ impl Walker<'_> {
     }
 
     /// Goes down to the zone that holds a name. `first` is an answer that is there already.
-    async fn descend(&self, name: &str, mut first: Option<(SocketAddr, Dns)>, errand: Errand<'_>) -> (Arc<Cut>, Ended) {
+    pub(super) async fn descend(
+        &self,
+        name: &str,
+        mut first: Option<(SocketAddr, Dns)>,
+        errand: Errand<'_>,
+    ) -> (Arc<Cut>, Ended) {
         let mut cut = self.known_above(name);
         for _ in 0..MAX_CUTS {
             if same_name(&cut.zone, name) {
@@ -69,7 +75,10 @@ impl Walker<'_> {
                 }
             }
             let (zone, hosts) = match answer.step(&cut.zone, name) {
-                Step::Referral { zone, hosts } => (zone, hosts),
+                Step::Referral { zone, hosts } => {
+                    self.complete(&cut.zone, at, &zone, &answer).await;
+                    (zone, hosts)
+                }
                 // The same server serves the zone below as well, and answers for it without a referral.
                 Step::Here { apex: Some(apex) } if !same_name(&apex, &cut.zone) && lies_in(&apex, &cut.zone) => {
                     let there = self.ask(&cut.zone, at, &apex, RecordType::Ns, Transport::Udp).await;
@@ -164,7 +173,7 @@ impl Walker<'_> {
                 let circle = cut.servers.iter().any(|s| s.source == Source::Loop);
                 return (Vec::new(), if circle { Source::Loop } else { Source::None });
             }
-            let of = |rtype| self.ask_one_of(&cut, host, rtype, |a| a.authoritative() && a.definite().is_some());
+            let of = |rtype| self.ask_one_of(&cut, host, rtype, Dns::tells_as_authority);
             let v6 = async { if self.v6 { of(RecordType::Aaaa).await } else { None } };
             let (four, six) = join(of(RecordType::A), v6).await;
             let mut addresses = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures::future::{join, join_all, join4};
+use futures::future::{join, join_all, join3, join4};
 
 use super::{MAX_SERVERS, Walker};
 use crate::chance;
@@ -26,7 +26,7 @@ const MAX_ASKED: usize = 4;
 const RESOLVER_LIMIT: Duration = Duration::from_secs(3);
 
 /// The MX set of an answer: preference and host.
-type MxSet = BTreeSet<(u16, String)>;
+pub(super) type MxSet = BTreeSet<(u16, String)>;
 
 impl Walker<'_> {
     /// Asks all servers of the zone that holds the domain, one server of each zone above, and the resolvers.
@@ -47,19 +47,26 @@ impl Walker<'_> {
         let serving: Vec<SocketAddr> =
             places.iter().zip(&answers).filter(|(_, (ok, _))| *ok).map(|(at, _)| *at).collect();
         let sets: BTreeSet<MxSet> = answers.into_iter().filter_map(|(_, mx)| mx).collect();
-        join(self.hosts(cut, &serving, &sets), self.compare(domain, &sets)).await;
+        let mail = self.what_mail_lives_by(cut, domain, &sets);
+        join3(self.hosts(cut, &serving, &sets), self.compare(domain, &sets), mail).await;
     }
 
-    /// One server: does it serve the zone, over UDP and TCP, who else does, and where does the mail go?
+    /// One server: does it serve the zone, over UDP and TCP, who else does, where does the mail go, and with which keys is
+    /// that signed?
     async fn server(&self, cut: &Cut, at: SocketAddr, domain: &str) -> (bool, Option<MxSet>) {
         let zone = cut.zone.as_str();
-        let (soa, _, mx, _) = join4(
+        let keys = async {
+            if self.validates() {
+                self.ask(zone, at, zone, RecordType::Dnskey, Transport::Udp).await;
+            }
+        };
+        let asked = join4(
             self.ask(zone, at, zone, RecordType::Soa, Transport::Udp),
             self.ask(zone, at, zone, RecordType::Ns, Transport::Udp),
             self.ask(zone, at, domain, RecordType::Mx, Transport::Udp),
             self.ask(zone, at, zone, RecordType::Soa, Transport::Tcp),
-        )
-        .await;
+        );
+        let ((soa, _, mx, _), ()) = join(asked, keys).await;
         let serves = soa.is_some_and(|a| matches!(a.standing(zone), Standing::Serves { .. }));
         (serves, mx.filter(|a| serves && a.authoritative()).and_then(|a| mx_set(&a)))
     }
@@ -67,13 +74,19 @@ impl Walker<'_> {
     /// One server of each zone on the way: over TCP, and the keys of the zone.
     async fn above(&self, walk: &WalkWire) {
         let last = walk.cuts.len().saturating_sub(1);
+        let each_asked = self.validates() && walk.zone().is_some_and(|cut| cut.zone.contains('.') && cut.zone != ".");
         join_all(walk.cuts.iter().enumerate().map(|(place, cut)| async move {
             let tcp = async {
                 if let Some(at) = cut.asked.filter(|_| place < last) {
                     self.ask(&cut.zone, at, &cut.zone, RecordType::Soa, Transport::Tcp).await;
                 }
             };
-            let keys = self.ask_one_of(cut, &cut.zone, RecordType::Dnskey, |a| a.authoritative());
+            let keys = async {
+                // Each server of the domain's own zone is asked for its keys.
+                if place < last || !each_asked {
+                    self.keys(cut).await;
+                }
+            };
             join(tcp, keys).await;
         }))
         .await;
@@ -82,9 +95,8 @@ impl Walker<'_> {
     /// The domain's address and that of a name beside it which cannot exist, from a zone that delegates neither.
     async fn wildcard(&self, cut: &Cut, domain: &str) {
         let nobody = format!("maildoctor-{:016x}.{}", chance::number(), cut.zone);
-        let of = |name: String| async move {
-            self.ask_one_of(cut, &name, RecordType::A, |a| a.authoritative() && a.definite().is_some()).await
-        };
+        let of =
+            |name: String| async move { self.ask_one_of(cut, &name, RecordType::A, Dns::tells_as_authority).await };
         join(of(domain.to_owned()), of(nobody)).await;
     }
 

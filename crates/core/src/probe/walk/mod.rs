@@ -5,6 +5,7 @@
 
 mod descent;
 mod exam;
+mod secure;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::questions::dns::Via;
-use crate::questions::dns::walk::{Cut, Ended, NameServer, Source, Walk, WalkWire};
+use crate::questions::dns::walk::{Anchor, Cut, Ended, NameServer, Source, Walk, WalkWire};
 use crate::roots::Roots;
 use crate::subject::Domain;
 
@@ -46,6 +47,9 @@ const MAX_ADDRESSES: usize = 4;
 /// The most servers of the domain's zone that are asked everything.
 const MAX_SERVERS: usize = 16;
 
+/// The most exchangers that are looked for in zones of their own.
+const MAX_EXCHANGERS: usize = 6;
+
 /// A walk under way.
 struct Walker<'c> {
     context: &'c Context,
@@ -61,6 +65,8 @@ struct Walker<'c> {
     questions: AtomicUsize,
     /// What the answers so far come to, in octets of JSON.
     held: AtomicUsize,
+    /// The keys of the root that are trusted; empty where nothing is to be validated.
+    anchors: Vec<Anchor>,
 }
 
 /// Walks down to the domain and asks every server of its zone; then asks the resolvers again where they differ.
@@ -104,13 +110,14 @@ impl<'c> Walker<'c> {
             silent: Mutex::default(),
             questions: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            anchors: roots.anchors.clone(),
         }
     }
 
     fn wire(&self, ended: Ended) -> WalkWire {
         let cuts = self.trail.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let questions = self.questions.load(std::sync::atomic::Ordering::SeqCst);
-        WalkWire { cuts, ended, port: self.port, questions }
+        WalkWire { cuts, ended, port: self.port, questions, anchors: self.anchors.clone() }
     }
 
     /// The servers of a zone that can be asked from here, each address once, those that were silent last.

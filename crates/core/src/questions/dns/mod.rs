@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{Definite, Dns};
 pub use record::{Data, Record, RecordType, same_name};
+pub(crate) use record::{from_hex, to_hex};
 pub use via::Via;
 pub use wire::{Attempt, DnsResult, DnsWire, ExtendedError, Transport};
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use hickory_proto::rr::RecordType as WireType;
 use serde::{Deserialize, Serialize};
 
 /// The record types that are asked for.
@@ -50,6 +51,24 @@ impl RecordType {
             RecordType::Ds => "DS",
             RecordType::Dnskey => "DNSKEY",
             RecordType::Spf => "SPF",
+        }
+    }
+
+    /// Its number, as hickory has it.
+    pub(crate) fn on_the_wire(self) -> WireType {
+        match self {
+            RecordType::A => WireType::A,
+            RecordType::Aaaa => WireType::AAAA,
+            RecordType::Mx => WireType::MX,
+            RecordType::Ns => WireType::NS,
+            RecordType::Soa => WireType::SOA,
+            RecordType::Txt => WireType::TXT,
+            RecordType::Srv => WireType::SRV,
+            RecordType::Ptr => WireType::PTR,
+            RecordType::Tlsa => WireType::TLSA,
+            RecordType::Ds => WireType::DS,
+            RecordType::Dnskey => WireType::DNSKEY,
+            RecordType::Spf => WireType::Unknown(99),
         }
     }
 }
@@ -176,6 +195,17 @@ pub struct Record {
     /// The data.
     #[serde(flatten)]
     pub data: Data,
+}
+
+/// The octets of a text in hexadecimal; `None` where it is no such text.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|p| p.len() == 2));
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}
+
+/// Octets as a text in lower-case hexadecimal.
+pub(crate) fn to_hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Whether two DNS names are the same (RFC 4343).

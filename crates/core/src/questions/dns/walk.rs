@@ -93,6 +93,19 @@ pub struct Cut {
     pub asked: Option<SocketAddr>,
 }
 
+/// A key of the root that is trusted, by its digest as a DS record has it (RFC 4034 section 5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The key's tag.
+    pub tag: u16,
+    /// The key's algorithm.
+    pub algorithm: u8,
+    /// The kind of digest.
+    pub digest: u8,
+    /// The digest, in hexadecimal.
+    pub data: String,
+}
+
 /// How the walk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +131,9 @@ pub struct WalkWire {
     pub port: u16,
     /// How many questions it took.
     pub questions: usize,
+    /// The keys of the root that DNSSEC was checked from; empty where it was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<Anchor>,
 }
 
 impl WalkWire {
@@ -258,6 +274,11 @@ impl Dns {
     /// Whether the server is authoritative for what it says.
     pub fn authoritative(&self) -> bool {
         matches!(self.wire.result, DnsResult::Answered { aa: true, .. })
+    }
+
+    /// Whether a server that is authoritative says what there is, or that there is nothing.
+    pub fn tells_as_authority(&self) -> bool {
+        self.authoritative() && self.definite().is_some()
     }
 
     /// The lowest TTL of the answer's records of a kind.
