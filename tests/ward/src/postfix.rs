@@ -181,7 +181,7 @@ impl Postfix {
         write("/etc/postfix/main.cf", main)?;
         write("/etc/postfix/master.cf", master)?;
         write("/etc/postfix/chain.pem", format!("{}{}", identity.key, identity.chain))?;
-        folders()?;
+        folders(QUEUE, "/var/lib/postfix")?;
         let ports = [("smtp", 25), ("submission", 587), ("smtps", 465)];
         let places: Vec<String> = ports
             .into_iter()
@@ -213,8 +213,8 @@ impl Postfix {
     }
 }
 
-/// The queue's folders, which the package's script would have made.
-fn folders() -> Result<(), WardError> {
+/// The folders of a queue, and the one of what Postfix remembers, which the package's script would have made.
+pub(crate) fn folders(queue: &str, data: &str) -> Result<(), WardError> {
     for (name, group) in [
         ("active", None),
         ("bounce", None),
@@ -230,7 +230,7 @@ fn folders() -> Result<(), WardError> {
         ("maildrop", Some(64002)),
         ("public", Some(64002)),
     ] {
-        let folder = format!("{QUEUE}/{name}");
+        let folder = format!("{queue}/{name}");
         fs::create_dir_all(&folder).map_err(WardError::io(folder.clone()))?;
         chown(&folder, Some(64001), group.or(Some(0))).map_err(WardError::io(folder.clone()))?;
         let mode = match name {
@@ -240,8 +240,9 @@ fn folders() -> Result<(), WardError> {
         };
         output_of(Command::new("chmod").args([mode, &folder]))?;
     }
-    for folder in ["/var/spool/postfix/pid", "/var/lib/postfix"] {
+    let pid = format!("{queue}/pid");
+    for folder in [pid.as_str(), data] {
         fs::create_dir_all(folder).map_err(WardError::io(folder))?;
     }
-    chown("/var/lib/postfix", Some(64001), Some(64001)).map_err(WardError::io("/var/lib/postfix"))
+    chown(data, Some(64001), Some(64001)).map_err(WardError::io(data))
 }
