@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use maildoctor_exam::{Single, Sitting, every_pair, some_of};
+use maildoctor_exam::{Pair, Single, Sitting, every_pair, some_of};
 use maildoctor_lab::faults::{self, Fault};
 
 use crate::lab;
@@ -15,6 +15,9 @@ use crate::lab;
 pub(crate) struct Exam {
     /// Only these faults, and pairs of which one is among them.
     faults: Vec<String>,
+    /// Only pairs of which both are among these faults.
+    #[arg(long, requires_all = ["pairs", "faults"])]
+    both: bool,
     /// Switch on every pair of faults that can be on together as well: about a quarter of an hour.
     #[arg(long)]
     pairs: bool,
@@ -39,7 +42,9 @@ pub(crate) fn run(asked: &Exam) -> anyhow::Result<()> {
         None => lab::program()?,
     };
     let pairs = if asked.pairs {
-        let pairs: Vec<_> = every_pair().into_iter().filter(|pair| pair.iter().any(|f| among(f))).collect();
+        let wanted =
+            |pair: &Pair| if asked.both { pair.iter().all(|f| among(f)) } else { pair.iter().any(|f| among(f)) };
+        let pairs: Vec<_> = every_pair().into_iter().filter(wanted).collect();
         let many = asked.some.unwrap_or(pairs.len());
         some_of(pairs, many, asked.seed)
     } else {

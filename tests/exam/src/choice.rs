@@ -6,7 +6,7 @@ use maildoctor_lab::faults::{self, Fault};
 pub type Pair = [&'static Fault; 2];
 
 /// Pairs that are always tried: of different areas, of one area, one behind the other, and both at the same exchangers.
-pub const CORE: [[&str; 2]; 19] = [
+pub const CORE: [[&str; 2]; 25] = [
     ["cert-expired", "mx-split-horizon"],
     ["auth-rejected", "banner-no-hostname"],
     ["relay-open", "ptr-missing"],
@@ -26,6 +26,12 @@ pub const CORE: [[&str; 2]; 19] = [
     ["connect-reset", "mx-ipv6-broken"],
     ["domain-not-found", "dkim-key-broken"],
     ["sender-rejected", "data-rejected-size"],
+    ["sender-rejected", "rcpt-deferred"],
+    ["mx-missing", "mta-sts-cert-mismatch"],
+    ["banner-timeout", "delivered-to-junk"],
+    ["null-sender-rejected", "smtp-smuggling"],
+    ["resolver-unreachable", "dnsbl-slow"],
+    ["connect-reset", "banner-timeout"],
 ];
 
 /// Whether two faults can be on together.

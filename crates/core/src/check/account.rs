@@ -15,8 +15,8 @@ use crate::probe::message::{self, Sent};
 use crate::probe::session::{self, Session, Way};
 use crate::probe::{Context, dns, submission};
 use crate::questions::dns::Via;
-use crate::questions::smtp::{Credentials, Errand, Path};
-use crate::subject::Account;
+use crate::questions::smtp::{Credentials, Errand, Mail, Path, Sender};
+use crate::subject::{Account, Service};
 
 /// Whether AUTH is tried at all.
 pub(super) fn tries_account(options: &Options) -> bool {
@@ -60,19 +60,42 @@ async fn by_mx(look: &Look<'_>) -> Option<Sent> {
         return None;
     }
     let way = look.board.for_message().await?;
-    let sender = options.mail_from.as_deref().unwrap_or_default();
+    let sender = stranger(context, &way);
     let recipient = look.envelope.target.as_deref()?;
-    let mut session = session::later_visit(context, &way, Errand::Message, true).await?;
+    let mut session = to_send(context, &way).await?;
     // Only into a mailbox that is the user's own is anything sent that a server may read in two ways.
     if options.mailbox.is_some() && options.wants("ehlo") {
         match message::send_with_ambiguous_ends(context, &way, session, sender, recipient).await {
             Ok(sent) => return sent,
-            Err(message::Refused) => session = session::later_visit(context, &way, Errand::Message, true).await?,
+            Err(message::Refused) => session = to_send(context, &way).await?,
         }
     }
     let sent = message::send(context, &way, &mut session, Path::Mx, sender, recipient).await;
     session.leave(context, &way).await;
     sent
+}
+
+/// The sender of a stranger's message: who bounces, or the account's address where the server takes no bounces.
+fn stranger<'o>(context: &'o Context, way: &Way) -> &'o str {
+    let options = &context.options;
+    if let Some(given) = &options.mail_from {
+        return given;
+    }
+    let mails = context.recorder.so_far::<Mail>();
+    let refused = mails.iter().any(|(seen, mail)| {
+        let null = serde_json::from_value(seen.asked.clone()).is_ok_and(|asked: Mail| asked.sender == Sender::Null);
+        null && seen.subject == Service(way.service).into()
+            && mail.exchange.reply.as_ref().is_some_and(|reply| reply.class() != 2)
+    });
+    options.user.as_deref().filter(|user| refused && user.contains('@')).unwrap_or_default()
+}
+
+/// A session to send in: without TLS where it cannot be had, as senders go on.
+async fn to_send(context: &Context, way: &Way) -> Option<Session> {
+    match session::later_visit(context, way, Errand::Message, true).await {
+        Some(session) => Some(session),
+        None => session::later_visit(context, way, Errand::Message, false).await,
+    }
 }
 
 /// The account at the submission service, what it may do there, and a message; `tried` is told as soon as it is

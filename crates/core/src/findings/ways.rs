@@ -9,7 +9,7 @@ use crate::subject::{Addr, Domain, Host, Service, Subject, VantageId};
 use maildoctor_wire::dialogue::{End, Exchange};
 use maildoctor_wire::wording::Meaning;
 
-use super::{At, services};
+use super::{At, Basis, Finding, Share, services};
 use crate::questions::dns::Dns;
 
 /// The answer to the domain's MX question by the resolver here.
@@ -33,6 +33,14 @@ pub(super) fn foreign_mx<'c>(at: &At<'c, Domain>) -> Vec<Seen<'c, Dns>> {
 fn foreign(seen: &Seen<'_, Dns>, rtype: RecordType) -> bool {
     serde_json::from_value::<Records>(seen.observation().asked.clone())
         .is_ok_and(|q| q.rtype == rtype && matches!(q.via, Via::Foreign(_)))
+}
+
+/// Lays a finding over what every resolver that was asked answers for the exchangers.
+pub(super) fn claims_every_mx(finding: &mut Finding, at: &At<'_, Domain>) {
+    let own = own_mx(at).ok().into_iter();
+    for seen in own.chain(foreign_mx(at)) {
+        finding.claims(seen.id(), Share::Whole, Basis::Witnessed);
+    }
 }
 
 /// Preference and host of each exchanger, by the resolver here.

@@ -89,7 +89,8 @@ impl<C: Control> Search<'_, C> {
                 let all = [self.all.clone()];
                 let check = self.bench.compare("what is left without the culprits", &self.off, &all).await?;
                 self.remaining = check.base.clone();
-                if rest.is_empty() || !matches!(check.effects.first(), Some(Effect::Saves(_))) {
+                let short = self.remaining.total_ms() < NOTEWORTHY_MS && !self.remaining.is_cut();
+                if short || rest.is_empty() || !matches!(check.effects.first(), Some(Effect::Saves(_))) {
                     return Ok(());
                 }
                 let variants = self.each_of(&rest);

@@ -112,6 +112,15 @@ fn without_candidates_a_wait_stays_unexplained() {
 }
 
 #[test]
+fn what_is_left_and_short_is_laid_on_nobody() {
+    let mut costs = [10; 13];
+    costs[0] = 3_000;
+    let mut control = Simulated::new(&costs, Asks::OneAfterAnother);
+    control.noise = vec![180, 180, 0, 0];
+    assert_eq!(run(&control).guilty(), ids(&[0]));
+}
+
+#[test]
 fn two_that_hide_each_other_have_to_go_together() {
     let found = run(&Simulated::new(&[0, 15_000, 0, 15_000, 0], Asks::AtTheSameTime));
     assert_eq!(found.outcome, Outcome::Explained);

@@ -21,7 +21,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("auth-needs-tls", shut(&[Auth]), |s| {
         auth_reply(s, "538 5.7.11 Encryption required for requested authentication mechanism")
     }),
-    fault("auth-mechanism-broken", at(&[Auth, Mechanisms, Password]), |s| {
+    fault("auth-mechanism-broken", at(&[Auth, Mechanisms, Password]).shutting(&[Password]), |s| {
         at_senders(s, |sender| {
             sender.rules.push(Rule::reply("AUTH", "535 5.7.8 mechanism out of order").matching("PLAIN"));
         })

@@ -62,14 +62,14 @@ pub(super) const FAULTS: &[Fault] = &[
         s.zones.break_in(View::Server(1), DOMAIN, Dns::Silent);
         Ok(())
     }),
-    fault("nameservers-disagree", at(&[Zone]), |s| {
+    fault("nameservers-disagree", at(&[Zone, Mx]), |s| {
         let mut old = s.zones.at(View::Outside, DOMAIN);
         old.retain(|record| record.record_type() != RecordType::MX);
         old.push(data::mx(10, "mx2.lab.example"));
         s.zones.differ(View::Server(2), DOMAIN, old);
         Ok(())
     }),
-    fault("mx-stale-cache", shut(&[Mx]), |s| {
+    fault("mx-stale-cache", at(&[Mx, MxAddress]).shutting(&[Mx]), |s| {
         // The old exchanger is a machine that is gone.
         s.zones.remove(View::Here, DOMAIN, RecordType::MX);
         s.zones.add_in(View::Here, DOMAIN, data::mx(10, "old.lab.example"));
@@ -97,7 +97,7 @@ pub(super) const FAULTS: &[Fault] = &[
         one_exchanger(s, "");
         Ok(())
     }),
-    fault("mx-unresolvable", shut(&[Mx]), |s| {
+    fault("mx-unresolvable", at(&[Mx, MxAddress]).shutting(&[Mx]), |s| {
         one_exchanger(s, "gone.lab.example");
         Ok(())
     }),
@@ -110,7 +110,7 @@ pub(super) const FAULTS: &[Fault] = &[
         s.zones.add(&rdns::ptr_name(s.plan.mx(1)), data::ptr("real.lab.example"));
         Ok(())
     }),
-    fault("mx-is-ip", shut(&[Mx]), |s| {
+    fault("mx-is-ip", at(&[Mx, MxAddress]).shutting(&[Mx]), |s| {
         let ip = s.plan.mx(1).to_string();
         one_exchanger(s, &ip);
         Ok(())
@@ -129,7 +129,7 @@ pub(super) const FAULTS: &[Fault] = &[
         s.zones.remove(View::Outside, DOMAIN, RecordType::MX);
         Ok(())
     }),
-    symptom("mx-primary-down", "connect-refused", at(&[Mx, Door]), |s| {
+    symptom("mx-primary-down", "connect-refused", at(&[Mx, Door, MxIpv6]), |s| {
         s.mx[0].door = Door::Shut;
         Ok(())
     }),
@@ -146,7 +146,7 @@ pub(super) const FAULTS: &[Fault] = &[
         s.zones.add(DOMAIN, data::mx(30, "mx1.lab.example"));
         Ok(())
     }),
-    fault("mx-ipv6-broken", at(&[MxAddress, MxReverse]), |s| {
+    fault("mx-ipv6-broken", at(&[MxAddress, MxReverse, MxIpv6]), |s| {
         s.zones.add("mx1.lab.example", data::address(std::net::Ipv6Addr::LOCALHOST.into()));
         s.zones.add(&rdns::ptr_name(std::net::Ipv6Addr::LOCALHOST.into()), data::ptr("mx1.lab.example"));
         Ok(())

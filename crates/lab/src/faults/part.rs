@@ -46,6 +46,10 @@ pub enum Part {
     Patience,
     /// How the exchangers meet connections.
     Door,
+    /// How they meet those over IPv6, where they have an address for it.
+    MxIpv6,
+    /// What the wait for a banner shows no cause of: other causes of a wait do not stand out beside it.
+    Pause,
     /// How long the banner takes.
     BannerWait,
     /// The banner's code, and whether it came from the exchanger.
@@ -62,6 +66,8 @@ pub enum Part {
     Starttls,
     /// The exchangers' certificates.
     Certificate,
+    /// What is sent before STARTTLS is over.
+    Injection,
     /// How long MAIL takes.
     MailWait,
     /// The senders that are taken.
@@ -118,12 +124,16 @@ impl Part {
             MxAddress => &[Mx],
             MxReverse | Door => &[MxAddress],
             // A name or a list that does not answer is seen by the wait for a banner.
-            BannerWait | ClientReverse | Blacklist | PolicyList | Patience => &[Door],
+            BannerWait => &[Door],
+            ClientReverse | Blacklist | PolicyList | Patience => &[Door, Pause],
+            MxIpv6 => &[Door],
+            Pause => &[],
             Banner => &[BannerWait],
             Name | EhloWait | Hello => &[Banner],
             Offers | MailWait | Sender => &[Hello],
             Starttls => &[Offers],
             Certificate => &[Starttls],
+            Injection => &[Certificate],
             RcptWait | Strangers | Postmaster | Relay => &[Sender],
             Recipient | Vrfy => &[Sender, RcptWait],
             SubmissionTls | Smtps => &[SubmissionDoor],

@@ -12,17 +12,17 @@ use crate::smtp::Door;
 
 pub(super) const FAULTS: &[Fault] = &[
     fault("connect-refused", shut(&[Door]), |s| at_mx(s, |mx| mx.door = Door::Shut)),
-    fault("connect-timeout", shut(&[Door]), |s| {
+    fault("connect-timeout", at(&[Door, MxIpv6]).shutting(&[Door]), |s| {
         s.pace.hurry(Duration::from_secs(4), None);
         at_mx(s, |mx| mx.door = Door::Full)
     }),
     fault("connect-reset", shut(&[Door]), |s| at_mx(s, |mx| mx.door = Door::Reset)),
-    fault("host-unresolvable", shut(&[Typed]), |s| {
+    fault("host-unresolvable", at(&[Typed, Answers, Zone]).shutting(&[Typed]), |s| {
         s.target = "ghost.lab.example:25".to_owned();
         Ok(())
     }),
-    fault("banner-slow", at(&[BannerWait]), |s| late(s, &Rule::late("BANNER", SLOW))),
-    fault("banner-timeout", shut(&[BannerWait]), |s| {
+    fault("banner-slow", at(&[BannerWait, Pause]).shutting(&[Pause]), |s| late(s, &Rule::late("BANNER", SLOW))),
+    fault("banner-timeout", at(&[BannerWait]).shutting(&[BannerWait, Pause]), |s| {
         s.pace.hurry(Duration::from_secs(2), Some(Duration::from_secs(8)));
         at_mx(s, |mx| mx.rules.push(Rule::does("BANNER", Action::Silent)))
     }),
@@ -33,7 +33,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("banner-554-blocked", shut(&[Banner, Name]), |s| {
         reply(s, "BANNER", "554 5.7.1 mx1.lab.example your address is blocked by policy")
     }),
-    fault("banner-greet-delay", at(&[BannerWait]), |s| {
+    fault("banner-greet-delay", at(&[BannerWait, Banner]), |s| {
         late(s, &Rule { action: Action::Tease, ..Rule::late("BANNER", SLOW) })
     }),
     fault("banner-no-hostname", at(&[Name]), |s| at_mx(s, |mx| mx.banner = "ESMTP ready".to_owned())),

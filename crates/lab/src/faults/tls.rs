@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("starttls-refused", shut(&[Starttls]), |s| {
         reply(s, "STARTTLS", "454 4.7.0 TLS not available due to local problem")
     }),
-    fault("starttls-injection", at(&[Starttls]), |s| at_mx(s, |mx| mx.keeps_plaintext = true)),
+    fault("starttls-injection", at(&[Injection]), |s| at_mx(s, |mx| mx.keeps_plaintext = true)),
     fault("tls-handshake-failed", shut(&[Certificate]), |s| {
         let tls = crate::tls::without_certificate()?;
         at_mx(s, |mx| mx.tls = Some(tls.clone()))
@@ -41,7 +41,7 @@ pub(super) const FAULTS: &[Fault] = &[
         s.smtps.tls = None;
         Ok(())
     }),
-    fault("tls-on-starttls-port", shut(&[BannerWait]), |s| {
+    fault("tls-on-starttls-port", at(&[BannerWait]).shutting(&[BannerWait, Pause]), |s| {
         s.pace.hurry(Duration::from_secs(2), Some(Duration::from_secs(12)));
         for mx in &mut s.mx {
             mx.role = Role::Smtps;

@@ -153,7 +153,10 @@ fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .witnessed(banner.id())
             .owes_step(banner.id())
             .claims(banner.id(), Share::Whole, Basis::Witnessed);
+        return found.state();
     }
+    // A connection that was cut says nothing of how long there would have been silence.
+    banner.need(|banner| banner.reply())?;
     found.state()
 }
 
@@ -176,7 +179,7 @@ fn lay_over(
         let took = seen.observation().took_ms;
         if !fits(&seen, took) {
             // A resolver that cannot be asked says nothing of a list.
-            if seen.rcode().is_none() && !seen.unanswered() {
+            if seen.rcode().is_none() {
                 found.missed(Why::Failed(seen.id()));
             }
             continue;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::ways::{exchangers, own_mx};
+use super::super::ways::{claims_every_mx, exchangers, own_mx};
 use super::super::{At, Found, Rule, State, Told};
 use crate::case::Why;
 use crate::catalogue::Severity;
@@ -32,13 +32,14 @@ fn missing(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         Some(ip) => format!("{domain} has no MX record; senders fall back to its address {ip}"),
         None => format!("{domain} has no MX record and no address, so nobody can tell where its mail goes"),
     };
-    found
+    let finding = found
         .is(at.on.clone())
         .says(says)
         .severity(if implicit.is_empty() { Severity::Blocker } else { Severity::Risk })
         .detail("domain", domain)
         .witnessed(own.id())
         .owes_step(own.id());
+    claims_every_mx(finding, at);
     found.state()
 }
 
@@ -60,7 +61,7 @@ fn is_ip(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let own = own_mx(at)?;
     for (preference, host) in exchangers(at)? {
         if host.as_str().parse::<IpAddr>().is_ok() {
-            found
+            let finding = found
                 .is(host.clone())
                 .says(format!(
                     "the MX record {preference} of {} holds the address {host} where a name must stand",
@@ -70,6 +71,7 @@ fn is_ip(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
                 .detail("address", host.as_str())
                 .also(host.clone())
                 .witnessed(own.id());
+            claims_every_mx(finding, at);
         }
     }
     found.state()

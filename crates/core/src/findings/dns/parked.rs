@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ways::{exchangers, own_mx, target_rcpt, ways};
-use super::super::{At, Basis, Found, Rule, Share, State, Told};
+use super::super::ways::{claims_every_mx, exchangers, own_mx, target_rcpt, ways};
+use super::super::{At, Found, Rule, State, Told};
 use super::views::claims_ways;
 use crate::case::{ObsId, Seen};
 use crate::catalogue::Severity;
@@ -40,7 +40,7 @@ const PARKING: [&str; 9] = [
 ];
 
 fn parked(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
-    let own = own_mx(at)?;
+    own_mx(at)?;
     let (hosts, shown) = name_servers(at);
     let within = |table: &[&str]| hosts.iter().find(|host| table.iter().any(|zone| lies_in(host, zone))).cloned();
     let domain = at.on.as_str();
@@ -78,8 +78,8 @@ fn parked(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .says(says)
         .severity(if takes { Severity::Risk } else { Severity::Blocker })
         .detail("domain", domain)
-        .detail("server", server)
-        .claims(own.id(), Share::Whole, Basis::Witnessed);
+        .detail("server", server);
+    claims_every_mx(finding, at);
     for id in shown {
         finding.witnessed(id);
     }

@@ -125,6 +125,10 @@ fn slow(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
 fn own_name_slow(at: &At<'_, VantageId>, found: &mut Found<'_>, source: IpAddr, seen: &Seen<'_, Dns>) {
     let took = seen.observation().took_ms;
     if took < SLOW_MS {
+        // A resolver that cannot be asked says nothing of the name.
+        if seen.rcode().is_none() {
+            found.missed(Why::Failed(seen.id()));
+        }
         return;
     }
     // Our resolver and theirs ask the same servers: what is slow for us is likely slow for them.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ways::{foreign_mx, own_mx, target_rcpt, ways};
+use super::super::ways::{claims_every_mx, foreign_mx, own_mx, target_rcpt, ways};
 use super::super::{At, Basis, Finding, Found, Rule, Share, State, Told};
 use super::authority::{Zone, question};
 use crate::case::{ObsId, Seen, Why};
@@ -142,7 +142,13 @@ fn stale_cache(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     };
     let now = match published.sets.iter().collect::<Vec<_>>().as_slice() {
         [one] => (*one).clone(),
-        _ => return Ok(State::Clear),
+        // Which of them is the new one nobody knows; what one of them says is no memory of a resolver's.
+        several => {
+            let known = |seen: &Dns| mx_set(seen).is_some_and(|set| several.contains(&&set));
+            let all = known(&own) && foreign_mx(at).iter().all(|seen| known(seen));
+            let shown = published.shown.first().copied();
+            return if all { Ok(State::Clear) } else { Err(shown.map_or(Why::NotPlanned, Why::Denied)) };
+        }
     };
     let others = foreign_mx(at);
     for seen in std::iter::once(&own).chain(&others) {
@@ -257,8 +263,8 @@ fn split_horizon(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .detail("inside", list(&here))
         .detail("outside", list(&outside))
         .known("resolver", different.first().map(|d| d.wire.server.to_string()).as_deref())
-        .witnessed(own.id())
-        .claims(own.id(), Share::Whole, Basis::Witnessed);
+        .witnessed(own.id());
+    claims_every_mx(finding, at);
     let authoritative = published.into_iter().flat_map(|p| p.shown);
     for id in different.iter().map(|d| d.id()).chain(authoritative).chain(shown) {
         finding.witnessed(id);

@@ -119,8 +119,10 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full" | "recipient-refused") {
             finding.owes_step(seen.id());
         }
+        return found.state();
     }
-    found.state()
+    // Whoever takes MAIL may say it at RCPT, where most servers do.
+    Ok(State::NotApplicable)
 }
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -2,9 +2,9 @@
 //! pop3-unreachable, imap-login-failed, imap-cert-problem, accepted-not-delivered, delivered-to-junk,
 //! delivered-late, delivered-altered, delivered-elsewhere, hop-slow.
 
-use super::ways::called;
-use super::{At, Basis, Found, Key, Rule, Share, State, Told};
-use crate::case::{Seen, Span, Why};
+use super::ways::{called, shut};
+use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
+use crate::case::{ObsId, Seen, Span, Why};
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
 use crate::questions::smtp::Path;
 use crate::questions::tcp::{Connect, Role};
@@ -99,16 +99,28 @@ fn arrivals<'c>(at: &At<'c, Account>) -> Result<Vec<Seen<'c, ArrivalWire>>, Why>
     if seen.is_empty() { Err(why.unwrap_or(Why::NotPlanned)) } else { Ok(seen) }
 }
 
+/// What shows that an exchanger is shut, where all are.
+fn no_way_in(at: &At<'_, Account>) -> Option<ObsId> {
+    let exchangers = services(at.case, &[Role::Smtp], &at.from, false);
+    let shown: Vec<ObsId> = exchangers.iter().filter_map(|way| shut(at.case, way, &at.from)).collect();
+    shown.first().copied().filter(|_| shown.len() == exchangers.len())
+}
+
 fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     for arrival in arrivals(at)? {
         match &arrival.arrived {
+            // Where nobody lets mail in, that is why, and what was taken waits in a queue.
+            Arrived::Missing { .. } if no_way_in(at).is_some() => {
+                found.missed(no_way_in(at).map_or(Why::NotPlanned, Why::Blocked));
+            }
             Arrived::Missing { waited_ms, folders } => {
+                let folders =
+                    if folders.is_empty() { "no folder".to_owned() } else { format!("none of {}", folders.join(", ")) };
                 let id = arrival.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();
                 found
                     .is(at.on.clone())
                     .says(format!(
-                        "the server took the test message{id}, and it was in none of {} of {} for {:.0} s",
-                        folders.join(", "),
+                        "the server took the test message{id}, and it was in {folders} of {} for {:.0} s",
                         at.on,
                         *waited_ms as f64 / 1000.0
                     ))

@@ -191,7 +191,8 @@ fn mx_mismatch(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .detail("patterns", policy.mx.clone())
         .detail("mode", mode.name())
         .witnessed(id)
-        .witnessed(mx);
+        .witnessed(mx)
+        .owes_step(mx);
     found.state()
 }
 
