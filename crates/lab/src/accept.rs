@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How long to wait where no connection can be taken: there are no more descriptors, say.
-const BREATH: Duration = Duration::from_millis(20);
+/// How long to wait where no connection can be taken, or nothing listened for: there are no more descriptors, say.
+pub(crate) const BREATH: Duration = Duration::from_millis(20);
 
 /// Serves each connection until the set is dropped, at most so many at once; who comes then waits.
 pub(crate) fn each<F, S>(listener: TcpListener, most: usize, tasks: &mut JoinSet<()>, serve: F)

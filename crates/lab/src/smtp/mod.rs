@@ -131,7 +131,7 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
         Door::Full => return fill(on, tasks),
         Door::Open | Door::Reset => {}
     }
-    let listener = TcpListener::bind(on).await?;
+    let listener = listen(on).await?;
     let behaviour = Arc::new(behaviour);
     accept::each(listener, MAX_CLIENTS, tasks, move |stream, client| {
         let (site, behaviour) = (site.clone(), behaviour.clone());
@@ -144,6 +144,20 @@ pub async fn serve(site: Arc<Site>, behaviour: Behaviour, on: SocketAddr, tasks:
         }
     });
     Ok(())
+}
+
+/// How often an address is asked for that is in use.
+const TRIES: u32 = 40;
+
+/// Listens. After a stop the old socket may live on for a moment, in a process that is just being forked.
+async fn listen(on: SocketAddr) -> io::Result<TcpListener> {
+    for _ in 1..TRIES {
+        match TcpListener::bind(on).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(accept::BREATH).await,
+            listener => return listener,
+        }
+    }
+    TcpListener::bind(on).await
 }
 
 /// Makes the kernel drop SYNs: a queue of one, filled by connections of our own that nobody accepts.
