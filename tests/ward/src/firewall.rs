@@ -20,6 +20,20 @@ pub fn drop_packets_to(address: &str, port: u16) -> Result<(), WardError> {
     output_of(Command::new("nft").arg(rules)).map(drop)
 }
 
+/// Makes a path of 1280 octets to and from `address` that tells nobody how narrow it is: larger packets are dropped, and so is all
+/// ICMP. Segments travel one by one, as on a wire, and not in bundles.
+///
+/// # Errors
+/// When `ip` or `nft` refuses.
+pub fn narrow_path_to(address: &str) -> Result<(), WardError> {
+    output_of(Command::new("ip").args(["link", "set", "dev", "lo", "gso_max_segs", "1"]))?;
+    let rules = format!(
+        "table ip ward {{ chain narrow {{ type filter hook input priority 0; meta l4proto icmp drop; \
+         ip daddr {address} meta length > 1280 drop; ip saddr {address} meta length > 1280 drop; }}; }}"
+    );
+    output_of(Command::new("nft").arg(rules)).map(drop)
+}
+
 /// Drops every datagram to the DNS port of `address`, without a word to the sender.
 ///
 /// # Errors

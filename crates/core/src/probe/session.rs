@@ -17,9 +17,9 @@ use crate::questions::smtp::{
     Starttls, StepWire, Visited, VisitedWire,
 };
 use crate::questions::tcp::{Connect, ConnectWire, Opened, Role};
-use crate::questions::tls::{Handshake, Shaken, TlsView};
+use crate::questions::tls::{Handshake, Shaken, SmallSegments, SmallSegmentsWire, TlsView};
 use crate::subject::Service;
-use crate::vantage::Connection;
+use crate::vantage::{Connection, SMALL_SEGMENT};
 
 /// How long a port that is not known to be in use may keep us.
 pub const UNEXPECTED_LIMIT: Duration = Duration::from_secs(5);
@@ -144,8 +144,14 @@ async fn connect(pen: &Pen<'_>) -> Option<Connection> {
     let Pen { context, way, .. } = pen;
     let limit = if way.expected { context.limit() } else { context.limit().min(UNEXPECTED_LIMIT) };
     let _step = context.recorder.step(format!("connection to {} port {}", way.name(), way.service.port()));
-    let (result, times) = context.timed(context.vantage.connect(way.service, limit)).await;
-    let (opened, connection) = match result {
+    let dial = async {
+        match pen.errand {
+            Errand::Small => context.vantage.connect_in_small_segments(way.service, limit).await,
+            _ => Some(context.vantage.connect(way.service, limit).await),
+        }
+    };
+    let (result, times) = context.timed(dial).await;
+    let (opened, connection) = match result? {
         Ok(connection) => (Opened::Open { local: connection.local }, Some(connection)),
         Err(opened) => (opened, None),
     };
@@ -361,7 +367,7 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
     let _step = context.recorder.step(format!("TLS handshake with {}", way.name()));
     let name = way.host.clone().or_else(|| Some(way.service.ip().to_string()));
     let at = context.recorder.now();
-    let limit = context.limit();
+    let limit = if pen.errand == Errand::Small { context.limit().min(LOOK_BEHIND) } else { context.limit() };
     let mut wire = None;
     let wrapped = talk
         .wrap(async |plain| {
@@ -382,6 +388,15 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
         };
     }
     pen.note(&Handshake, (at, took), &wire);
+    match wire.shaken {
+        Shaken::Stalled { .. } if pen.writes() => in_small_segments(context, way).await,
+        _ if pen.errand == Errand::Small => {
+            let done = matches!(wire.shaken, Shaken::Done { .. });
+            let wire = SmallSegmentsWire { segment: SMALL_SEGMENT, done };
+            context.record(&SmallSegments, &way.on(), (at, took), &wire);
+        }
+        _ => {}
+    }
     let view = <Handshake as Question>::read(wire);
     let good = view.is_some_and(|v: TlsView| v.verified(jiff::Timestamp::now()));
     wrapped.ok().map(|(talk, _)| (talk, good))
@@ -398,6 +413,14 @@ async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option
     talk.send_raw(&octets).await.ok()?;
     let heard = talk.read_raw(limit, |octets| maildoctor_wire::hello::read_answer(octets).is_some()).await;
     maildoctor_wire::hello::read_answer(&heard)
+}
+
+/// A handshake that stalled once more, in small segments: where it comes about then, large packets are lost on the way.
+async fn in_small_segments(context: &Context, way: &Way) {
+    // Boxed: this visit ends in a handshake as well, which writes down what came of it.
+    if let Some(session) = Box::pin(later_visit(context, way, Errand::Small, true)).await {
+        session.leave(context, way).await;
+    }
 }
 
 /// A fresh dialogue up to the 220 after STARTTLS.

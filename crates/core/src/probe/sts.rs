@@ -79,6 +79,7 @@ async fn ask(context: &Context, connection: Connection, host: &str, limit: Durat
             status: reply.status,
             content_type: reply.header("content-type").map(harmless),
             location: reply.location().map(harmless),
+            date: reply.header("date").map(harmless),
             body: Some(escape(&reply.body)),
         },
         Err(error) => Fetched::Failed { error: error.to_string() },

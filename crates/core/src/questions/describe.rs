@@ -72,6 +72,15 @@ pub fn describe(observation: &Observation) -> String {
             format!("mail leaves from {}", if all.is_empty() { "nowhere".to_owned() } else { all.join(" and ") })
         }),
         tls::Handshake::PROBE => read::<tls::Handshake>(observation).map(|w| of_tls(observation, w)),
+        tls::SmallSegments::PROBE => read::<tls::SmallSegments>(observation).map(|w| {
+            let came = if w.done { "done" } else { "stalls as well" };
+            format!(
+                "TLS with {} in segments of {} octets after {} ms: {came}",
+                place(observation),
+                w.segment,
+                observation.took_ms
+            )
+        }),
         sts::Fetch::PROBE => read::<sts::Fetch>(observation).map(|w| of_policy(observation, &w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
             .map(|w| format!("login as {} at {}: {}", w.user, place(observation), w.result)),

@@ -197,6 +197,8 @@ pub enum Errand {
     Message,
     /// What is behind a handshake that failed.
     Behind,
+    /// Once more in small segments, where a handshake stalled.
+    Small,
     /// The banner once more, from an address that the server has not seen.
     Fresh,
 }

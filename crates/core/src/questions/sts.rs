@@ -54,6 +54,9 @@ pub enum Fetched {
         content_type: Option<String>,
         /// Where a redirect points.
         location: Option<String>,
+        /// When the server sent it, by its own clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<String>,
         /// The body, made harmless; `None` in a case that was redacted.
         body: Option<String>,
     },
@@ -167,6 +170,7 @@ mod tests {
             status,
             content_type: content_type.map(str::to_owned),
             location: (status == 301).then(|| "https://www.example.org/".to_owned()),
+            date: None,
             body: Some(maildoctor_wire::octets::escape(body.as_bytes())),
         };
         Fetch::read(FetchWire { host: "mta-sts.example.org".into(), tries: Vec::new(), tls: None, fetched }).unwrap()

@@ -226,6 +226,30 @@ impl TlsView {
     }
 }
 
+/// `tls.small-segments/1`: a handshake that had stalled, tried again in segments so small that every path carries them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmallSegments;
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmallSegmentsWire {
+    /// The largest segment, in octets.
+    pub segment: u32,
+    /// The handshake came about.
+    pub done: bool,
+}
+
+impl Question for SmallSegments {
+    const PROBE: &'static str = "tls.small-segments/1";
+    type On = Service;
+    type Wire = SmallSegmentsWire;
+    type View = SmallSegmentsWire;
+
+    fn read(wire: SmallSegmentsWire) -> Option<SmallSegmentsWire> {
+        Some(wire)
+    }
+}
+
 impl Question for Handshake {
     const PROBE: &'static str = "tls.handshake/1";
     type On = Service;

@@ -32,6 +32,9 @@ pub use footprints::Footprints;
 pub use polite::{MAX_PER_ADDRESS, MAX_PER_SERVICE, Permit, Polite};
 pub use spec::VantageSpec;
 
+/// The segment that every path carries: what TCP takes for granted where nothing is said (RFC 9293 section 3.7.1).
+pub const SMALL_SEGMENT: u32 = 536;
+
 /// A stream of octets to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -164,7 +167,7 @@ impl Vantage {
     /// # Errors
     /// What came of it instead.
     pub async fn connect(&self, to: SocketAddr, limit: Duration) -> Result<Connection, Opened> {
-        self.open_connection(to, None, limit).await
+        self.open_connection(to, Manner::default(), limit).await
     }
 
     /// The same from another address of this place, such as [`Vantage::fresh_source`] gives.
@@ -172,7 +175,24 @@ impl Vantage {
     /// # Errors
     /// What came of it instead.
     pub async fn connect_from(&self, source: IpAddr, to: SocketAddr, limit: Duration) -> Result<Connection, Opened> {
-        self.open_connection(to, Some(source), limit).await
+        self.open_connection(to, Manner { source: Some(source), ..Manner::default() }, limit).await
+    }
+
+    /// The same in segments of at most [`SMALL_SEGMENT`] octets in both directions; `None` where this place does not let us
+    /// choose that.
+    ///
+    /// # Errors
+    /// What came of it instead.
+    pub async fn connect_in_small_segments(
+        &self,
+        to: SocketAddr,
+        limit: Duration,
+    ) -> Option<Result<Connection, Opened>> {
+        let manner = Manner { segment: Some(SMALL_SEGMENT), ..Manner::default() };
+        match &self.way {
+            Way::Direct { .. } => Some(self.open_connection(to, manner, limit).await),
+            Way::Socks5(_) | Way::Ssh(_) => None,
+        }
     }
 
     /// Another address that connections of this place could come from, and that peers would take for another client;
@@ -184,15 +204,12 @@ impl Vantage {
         }
     }
 
-    async fn open_connection(
-        &self,
-        to: SocketAddr,
-        source: Option<IpAddr>,
-        limit: Duration,
-    ) -> Result<Connection, Opened> {
+    async fn open_connection(&self, to: SocketAddr, manner: Manner, limit: Duration) -> Result<Connection, Opened> {
         let permit = self.polite.permit(to).await;
         let opened = match &self.way {
-            Way::Direct { bind } => timeout(limit, direct(to, source.or(*bind))).await,
+            Way::Direct { bind } => {
+                timeout(limit, direct(to, Manner { source: manner.source.or(*bind), ..manner })).await
+            }
             Way::Socks5(socks) => timeout(limit, socks.connect(to)).await,
             Way::Ssh(ssh) => timeout(limit, ssh.connect(to)).await,
         };
@@ -207,11 +224,23 @@ impl Vantage {
 
 type Opening = Result<(Box<dyn Stream>, Option<SocketAddr>), Opened>;
 
-async fn direct(to: SocketAddr, bind: Option<IpAddr>) -> Opening {
+/// What a connection of this machine is told before it is opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    /// The address it comes from.
+    source: Option<IpAddr>,
+    /// The largest segment, in octets, that is sent and asked for.
+    segment: Option<u32>,
+}
+
+async fn direct(to: SocketAddr, manner: Manner) -> Opening {
     let failed = |e: io::Error| Opened::Failed { error: e.to_string() };
     let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
-    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == to.is_ipv4()) {
+    if let Some(ip) = manner.source.filter(|ip| ip.is_ipv4() == to.is_ipv4()) {
         socket.bind(SocketAddr::new(ip, 0)).map_err(failed)?;
+    }
+    if let Some(octets) = manner.segment {
+        socket2::SockRef::from(&socket).set_tcp_mss(octets).map_err(failed)?;
     }
     match socket.connect(to).await {
         Ok(stream) => {

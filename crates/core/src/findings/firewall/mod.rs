@@ -1,5 +1,7 @@
 //! What stands between: firewall-masks-smtp, firewall-strips-starttls, firewall-hijacks-smtp,
-//! port-filtered-from-outside.
+//! port-filtered-from-outside, path-mtu-blackhole.
+
+mod large_packets;
 
 use super::connect::blind;
 use super::vantage::sights::{Sight, sights, strangers};
@@ -20,6 +22,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::service(&["firewall-strips-starttls"], SMTP, strips),
         Rule::service(&["firewall-hijacks-smtp"], &[Role::Smtp], hijacks).over_all_vantages(),
         Rule::service(&["port-filtered-from-outside"], &[Role::Smtp], filtered).over_all_vantages(),
+        Rule::service(&["path-mtu-blackhole"], &[Role::Smtp, Role::Submission, Role::Smtps], large_packets::vanish),
     ]
 }
 

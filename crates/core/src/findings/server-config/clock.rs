@@ -5,18 +5,21 @@ use maildoctor_wire::received::parse_date;
 use super::super::ways::called;
 use super::super::{At, Basis, Found, Key, Rule, State, Told};
 use crate::case::{Case, Observation, Why};
+use crate::questions::dns::walk::Authoritative;
+use crate::questions::dns::{Data, DnsResult};
 use crate::questions::smtp::{Banner, FIRST};
 use crate::questions::tcp::Role;
+use crate::questions::tls::Handshake;
 use crate::subject::{Addr, Kind as _, Service};
 
 pub(super) const RULES: &[Rule] =
     &[Rule::service(&["clock-wrong"], &[Role::Smtp, Role::Submission, Role::Smtps], wrong)];
 
 /// From here on a clock is wrong, in seconds: signatures, tickets and codes that hold for minutes begin to fail.
-const WRONG_S: i64 = 300;
+pub(in super::super) const WRONG_S: i64 = 300;
 
 /// Two clocks that differ by less go alike, in seconds.
-const ALIKE_S: i64 = 60;
+pub(in super::super) const ALIKE_S: i64 = 60;
 
 fn wrong(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
@@ -33,7 +36,7 @@ fn wrong(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let theirs = other.reply().and_then(|reply| self::off(at.case, other.observation(), &reply.text()));
         elsewhere && theirs.is_some_and(|theirs| (theirs - off).abs() < ALIKE_S)
     });
-    if let Some(other) = another {
+    if let Some(other) = another.filter(|_| believable(at.case, off)) {
         return Err(Why::Denied(other.id()));
     }
     let direction = if off > 0 { "ahead of" } else { "behind" };
@@ -52,13 +55,28 @@ fn wrong(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 /// How far the date in a reply is ahead of our clock when the reply came, in seconds; 0 where it lies within the wait.
-fn off(case: &Case, observation: &Observation, text: &str) -> Option<i64> {
+pub(in super::super) fn off(case: &Case, observation: &Observation, text: &str) -> Option<i64> {
     let date = parse_date(date_in(text)?.as_str())?;
     let seconds = |ms: u64| i64::try_from(ms / 1000).unwrap_or(i64::MAX);
     let span = observation.span();
     let began = case.started_at.as_second().saturating_add(seconds(span.from_ms));
     let ended = case.started_at.as_second().saturating_add(seconds(span.to_ms)).saturating_add(1);
     Some(if date < began { date.saturating_sub(began) } else { date.saturating_sub(ended).max(0) })
+}
+
+/// Whether our clock may be off by so much: what was signed cannot have been signed later than now.
+pub(in super::super) fn believable(case: &Case, off: i64) -> bool {
+    let theirs = case.now().as_second().saturating_add(off);
+    let certificates = case.every::<Handshake>().filter_map(|seen| Some(seen.view().leaf()?.not_before.as_second()));
+    let signatures = case.every::<Authoritative>().flat_map(|seen| match &seen.view().wire.result {
+        DnsResult::Answered { answers, .. } => answers.iter().filter_map(|r| signed_at(&r.data)).collect(),
+        _ => Vec::new(),
+    });
+    certificates.chain(signatures).all(|signed| signed <= theirs)
+}
+
+fn signed_at(data: &Data) -> Option<i64> {
+    if let Data::Rrsig { inception, .. } = data { Some(i64::from(*inception)) } else { None }
 }
 
 /// The date in a text, from the name of its day to its zone: `Tue, 24 Nov 2026 20:14:33 +0100`.
@@ -69,7 +87,7 @@ fn date_in(text: &str) -> Option<String> {
     words.get(day..day + 6).map(|date| date.join(" "))
 }
 
-fn length(seconds: u64) -> String {
+pub(in super::super) fn length(seconds: u64) -> String {
     match seconds {
         0..7200 => format!("{} minutes", seconds / 60),
         7200..172_800 => format!("{} hours", seconds / 3600),

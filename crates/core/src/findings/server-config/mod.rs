@@ -1,7 +1,7 @@
 //! What only the server itself can tell: its queue, its log, its sockets, its disks, its settings. Its clock is told by its
 //! banner as well.
 
-mod clock;
+pub(super) mod clock;
 mod processes;
 mod programs;
 mod queue;

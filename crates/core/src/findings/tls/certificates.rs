@@ -60,7 +60,8 @@ fn about<'f>(
 fn expired(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if leaf.not_after < at.case.now() {
-        about(at, found, &seen, leaf, &format!("expired on {}", leaf.not_after.strftime("%-d %B %Y at %H:%M UTC")));
+        about(at, found, &seen, leaf, &format!("expired on {}", leaf.not_after.strftime("%-d %B %Y at %H:%M UTC")))
+            .owes_step(seen.id());
     }
     found.state()
 }
@@ -89,7 +90,8 @@ fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             &seen,
             leaf,
             &format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC")),
-        );
+        )
+        .owes_step(seen.id());
     }
     found.state()
 }

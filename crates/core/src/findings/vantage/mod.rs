@@ -1,5 +1,7 @@
 //! vantages-disagree: what one sees depends on where one stands. vantage-unusable: a place cannot be looked from.
+//! clock-wrong-here: its clock is off.
 
+mod clock;
 pub(crate) mod sights;
 
 use serde_json::{Value, json};
@@ -22,6 +24,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::domain(&["vantages-disagree"], exchangers).over_all_vantages(),
         Rule::host(&["vantages-disagree"], addresses).over_all_vantages(),
         Rule::vantage(&["vantage-unusable"], unusable),
+        Rule::vantage(&["clock-wrong-here"], clock::here).over_all_vantages(),
     ]
 }
 
