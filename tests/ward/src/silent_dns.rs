@@ -27,6 +27,9 @@ pub enum DnsManner {
     Silent,
     /// Answers after this time that there is no such name, but for the test entry 2.0.0.127 of a blacklist.
     Slow(Duration),
+    /// Answers at once that there is no such name, but for the test entry of a blacklist; of names below this one it never
+    /// says anything.
+    SilentAbout(&'static str),
     /// Has an address for every name there is, as an abandoned blacklist's parking page has.
     Everything(Ipv4Addr),
 }
@@ -50,11 +53,22 @@ pub fn dns_responder(address: &str, manner: DnsManner) -> Result<(), WardError> 
                         answer(&socket, &question, from, None);
                     });
                 }
+                DnsManner::SilentAbout(name) => {
+                    if !asks_below(&question, name) {
+                        answer(&socket, &question, from, None);
+                    }
+                }
                 DnsManner::Everything(address) => answer(&socket, &question, from, Some(address)),
             }
         }
     });
     Ok(())
+}
+
+fn asks_below(question: &[u8], name: &str) -> bool {
+    let below =
+        |message: Message| message.queries.first().is_some_and(|query| query.name().to_string().ends_with(name));
+    Message::from_vec(question).is_ok_and(below)
 }
 
 fn answer(socket: &UdpSocket, question: &[u8], to: SocketAddr, everything: Option<Ipv4Addr>) {

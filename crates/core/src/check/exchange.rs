@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::{join, join_all, join3, join4};
 use tokio::sync::oneshot;
@@ -63,6 +64,7 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
     };
     let slow = arrived.greeted && arrived.banner >= SECOND_VISIT_FROM;
     let quick = arrived.greeted && !slow;
+    let patience = slow.then(|| session::once_more(context, arrived.banner));
     let greets_as = arrived.greets_as.clone();
     let (stands, under_tls) = oneshot::channel();
     let first = async {
@@ -94,15 +96,15 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
             session::as_a_stranger(context, &way).await;
         }
     };
-    let again = look_again(context, &way, slow, under_tls);
+    let again = look_again(context, &way, patience, under_tls);
     join4(Box::pin(first), Box::pin(again), Box::pin(as_a_stranger), own_name).await;
 }
 
-/// The second connection to a server: its banner once more where the first was slow, and a command pipelined
-/// behind STARTTLS where TLS came about.
-async fn look_again(context: &Context, way: &Way, slow: bool, under_tls: oneshot::Receiver<bool>) {
-    if slow {
-        let Some(arrived) = session::arrive(context, way, Errand::Again).await else {
+/// The second connection to a server: its banner once more where the first was slow (`patience`), and a command
+/// pipelined behind STARTTLS where TLS came about.
+async fn look_again(context: &Context, way: &Way, patience: Option<Duration>, under_tls: oneshot::Receiver<bool>) {
+    if let Some(patience) = patience {
+        let Some(arrived) = session::arrive_within(context, way, Errand::Again, patience).await else {
             return;
         };
         if arrived.greeted && under_tls.await == Ok(true) {

@@ -2,10 +2,10 @@
 
 use crate::case::{Case, ObsId, Question, Seen, Skip, Why};
 use crate::questions::host::accepting::Accepting;
-use crate::questions::host::asks::{Asks, List, Place, Stage};
+use crate::questions::host::asks::{Asks, List, Place, Spares, Stage};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::exim::Exim;
-use crate::questions::host::lookups::Lookups;
+use crate::questions::host::lookups::{Lookup, Lookups, Sought};
 use crate::questions::host::machine::Machine;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::MailServer;
@@ -103,24 +103,39 @@ pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
         return None;
     }
     let (_, asks, settings) = asked(at.case).into_iter().find(|(port, ..)| *port == at.on.0.port())?;
-    let concerns = |list: &&List| list.spares_own && (stages.is_empty() || stages.contains(&list.stage));
-    let list = asks.lists.iter().find(concerns)?;
-    let place = own.iter().map(|address| asks.spares(*address)).collect::<Option<Vec<_>>>()?.first().copied()?;
-    at.note(settings);
-    let addresses: Vec<String> = own.iter().map(ToString::to_string).collect();
-    Some(Why::Skipped(Skip {
-        because: format!(
-            "this address ({}) would be exempt: {} lets it pass before {} is asked, so strangers may wait where we do not",
-            addresses.join(", "),
-            place.in_words(),
+    let concerns = |list: &&List| stages.is_empty() || stages.contains(&list.stage);
+    let addresses = own.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let because = asks.lists.iter().filter(concerns).find_map(|list| match list.spares {
+        Spares::Nobody => None,
+        Spares::OwnNetworks => {
+            let place = own.iter().map(|address| asks.spares(*address)).collect::<Option<Vec<_>>>()?.first().copied()?;
+            Some(format!(
+                "this address ({addresses}) would be exempt: {} lets it pass before {} is asked, so strangers may wait where we do not",
+                place.in_words(),
+                list.zone
+            ))
+        }
+        Spares::Some if asked_about_us(at, &list.zone) => None,
+        Spares::Some => Some(format!(
+            "whether this address ({addresses}) is exempt cannot be told: {} stands behind a condition on the client's address, so strangers may wait for {} where we do not",
+            list.place.in_words(),
             list.zone
-        ),
-        option: if at.case.terms.gives("--listen") {
-            "--from ssh:OUTSIDE".to_owned()
-        } else {
-            "--listen 60s".to_owned()
-        },
-    }))
+        )),
+    })?;
+    at.note(settings);
+    let option = if at.case.terms.gives("--listen") { "--from ssh:OUTSIDE" } else { "--listen 60s" };
+    Some(Why::Skipped(Skip { because, option: option.to_owned() }))
+}
+
+/// Whether the server was seen asking a list about us.
+fn asked_about_us(at: &At<'_, Service>, zone: &str) -> bool {
+    at.ask_from(&Lookups, &at.on, &VantageId::local()).is_ok_and(|seen| {
+        let about_us = |lookup: &Lookup| match lookup.sought() {
+            Sought::Listing(address, of) => seen.own.contains(&address) && of.eq_ignore_ascii_case(zone),
+            _ => false,
+        };
+        seen.lookups.iter().any(about_us)
+    })
 }
 
 impl Finding {

@@ -27,6 +27,15 @@ pub const UNEXPECTED_LIMIT: Duration = Duration::from_secs(5);
 /// From this wait on a banner is tried a second time.
 pub const SECOND_VISIT_FROM: Duration = Duration::from_secs(3);
 
+/// From this wait on the second banner is not waited for to its end.
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a banner may be waited for once more, after it came after `first`: what is kept in a cache comes at once, and
+/// a long wait shall not make the run twice as long.
+pub fn once_more(context: &Context, first: Duration) -> Duration {
+    if first < LONG_WAIT { context.limit() } else { context.limit().min(first / 10) }
+}
+
 /// How long the probes that look behind a failure may take.
 const LOOK_BEHIND: Duration = Duration::from_secs(8);
 
@@ -125,6 +134,8 @@ struct Pen<'a> {
     context: &'a Context,
     way: &'a Way,
     errand: Errand,
+    /// How long the banner is waited for, at most.
+    patience: Duration,
 }
 
 impl Pen<'_> {
@@ -162,19 +173,20 @@ async fn connect(pen: &Pen<'_>) -> Option<Connection> {
 
 /// Opens a connection and nothing more, written down: for ports that are only asked whether they live.
 pub async fn knock(context: &Context, way: &Way) -> bool {
-    connect(&Pen { context, way, errand: Errand::Look }).await.is_some()
+    connect(&Pen { context, way, errand: Errand::Look, patience: context.limit() }).await.is_some()
 }
 
 /// Waits for the banner once more, from an address of this place that the server has not seen, where there is one: for
 /// a client that it knows, a server may leave out what strangers wait for. Where the stranger waits, a second time.
 pub async fn as_a_stranger(context: &Context, way: &Way) {
     let Some(source) = context.vantage.fresh_source(way.service) else { return };
+    let mut patience = context.limit();
     for question in [FRESH, FRESH_AGAIN] {
         let limit = context.limit().min(UNEXPECTED_LIMIT);
         let Ok(connection) = context.vantage.connect_from(source, way.service, limit).await else { return };
         let _step = context.recorder.step(format!("banner of {} for {source}", way.name()));
         let mut talk = Talk::new(connection);
-        let (heard, times) = context.timed(talk.hear(context.limit())).await;
+        let (heard, times) = context.timed(talk.hear(patience)).await;
         let Some(exchange) = heard.or_else(|| talk.give_up()) else { return };
         let slow = exchange.whole().is_some() && times.1 >= SECOND_VISIT_FROM;
         let wire = BannerWire { exchange, early: None, answers_tls: false, source: Some(source) };
@@ -183,6 +195,7 @@ pub async fn as_a_stranger(context: &Context, way: &Way) {
         if !slow {
             return;
         }
+        patience = once_more(context, times.1);
     }
 }
 
@@ -204,7 +217,17 @@ pub async fn later_visit(context: &Context, way: &Way, errand: Errand, tls: bool
 
 /// Connects, and waits for the banner; `None` where nothing is open.
 pub async fn arrive<'a>(context: &'a Context, way: &'a Way, errand: Errand) -> Option<Arrived<'a>> {
-    let pen = Pen { context, way, errand };
+    arrive_within(context, way, errand, context.limit()).await
+}
+
+/// The same, with a bound of its own on the wait for the banner.
+pub async fn arrive_within<'a>(
+    context: &'a Context,
+    way: &'a Way,
+    errand: Errand,
+    patience: Duration,
+) -> Option<Arrived<'a>> {
+    let pen = Pen { context, way, errand, patience };
     let mut talk = Talk::new(connect(&pen).await?);
     let mut verified = false;
     if way.role.implicit_tls() {
@@ -227,7 +250,7 @@ impl Arrived<'_> {
     /// EHLO, and STARTTLS where it is wanted and offered.
     pub async fn introduce(self, tls: bool) -> Visit {
         let Self { pen, talk, verified, helo, greeted, .. } = self;
-        let Pen { context, way, errand } = pen;
+        let Pen { context, way, errand, .. } = pen;
         let Some(mut talk) = talk else {
             return Visit { session: None, tls_failed: true };
         };
@@ -284,12 +307,12 @@ async fn banner(pen: &Pen<'_>, talk: &mut Talk) -> Exchange {
     let _step = context.recorder.step(format!("banner of {} port {}", pen.way.name(), pen.way.service.port()));
     let at = context.recorder.now();
     let mut answers_tls = false;
-    let mut heard = talk.hear(context.limit()).await;
+    let mut heard = talk.hear(pen.patience).await;
     if heard.is_none() && pen.writes() && !pen.way.role.implicit_tls() {
         let (again, tls) = join(talk.hear(context.left()), wants_tls(context, pen.way)).await;
         (heard, answers_tls) = (again, tls);
     }
-    let exchange = heard.or_else(|| talk.give_up()).unwrap_or_else(|| silent(context.limit()));
+    let exchange = heard.or_else(|| talk.give_up()).unwrap_or_else(|| silent(pen.patience));
     // Early talk: what comes on its own behind a whole banner.
     let early = talk.dialogue().early();
     let early = (!early.is_empty()).then(|| maildoctor_wire::octets::escape(early));

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::host::exempt;
+use super::super::host::{configured, exempt};
 use super::super::ways::{banner_wait, called};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
 use super::pauses::tease;
@@ -168,7 +168,10 @@ fn name_cause<'f>(
         .detail("delay_ms", longest.span().length_ms())
         .proof(seen.id(), basis);
     match key {
-        Key::Subject(Subject::Zone(zone)) => finding.detail("zone", zone.as_str()).also(zone),
+        Key::Subject(Subject::Zone(zone)) => {
+            named_in_settings(at, finding, &zone);
+            finding.detail("zone", zone.as_str()).also(zone)
+        }
         Key::Subject(Subject::Addr(address)) => finding.detail("address", address.to_string()).also(address),
         _ => finding,
     };
@@ -178,6 +181,14 @@ fn name_cause<'f>(
         }
     }
     Some(finding)
+}
+
+/// Adds the place at which this machine's settings name a list, where they were read.
+fn named_in_settings(at: &At<'_, Service>, finding: &mut Finding, zone: &Zone) {
+    if let Some((list, settings)) = configured(at.case, zone.as_str()) {
+        let says = format!("{}; it stands in {}", finding.says, list.place.in_words());
+        finding.says(says).stands_at(&list.place).proof(settings, Basis::Witnessed);
+    }
 }
 
 /// "15.0 of the 15.1 s until the banner of mx1.example.org (192.0.2.7) were".
@@ -236,7 +247,7 @@ fn waits_of_clients(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             continue;
         }
         let who = if clients == 1 { "a client".to_owned() } else { format!("{clients} clients") };
-        found
+        let finding = found
             .is_a(code, zone.clone())
             .says(format!(
                 "{who} of {} waited for the blacklist {zone} before the banner, {:.1} of {:.1} s at worst",
@@ -246,8 +257,9 @@ fn waits_of_clients(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             ))
             .detail("zone", zone.as_str())
             .detail("delay_ms", took)
-            .also(zone)
+            .also(zone.clone())
             .proof(seen.id(), basis);
+        named_in_settings(at, finding, &zone);
     }
     if seen.connections == 0 {
         found.state().map(|s| if s == State::Clear { State::NotApplicable } else { s })

@@ -4,6 +4,8 @@
 //! is told from a whitelist by an address that the server has never seen, which no cache can hold, and by time: what a
 //! second visit from the slow place costs.
 
+use maildoctor_wire::dialogue::End;
+
 use super::super::vantage::sights::{Sight, sights, slow_and_quick};
 use super::super::ways::{called, sources};
 use super::super::{At, Basis, Found, Rule, Share, State, Told};
@@ -77,13 +79,13 @@ fn two_addresses(
 ) {
     let (quick, slow) = (usual.wire.exchange.wait_ms(), new.wire.exchange.wait_ms());
     let Some(source) = new.wire.source.filter(|_| slow >= SLOW_MS && quick.saturating_mul(4) < slow) else { return };
-    let again = at.ask_from(&FRESH_AGAIN, &at.on, from).ok().filter(|banner| banner.reply().is_some());
-    let Standing { what, because } = match again.map(|banner| banner.wire.exchange.wait_ms()) {
-        Some(again) if again.saturating_mul(4) < slow => Standing {
+    let again = at.ask_from(&FRESH_AGAIN, &at.on, from).ok().filter(tells);
+    let Standing { what, because } = match again.map(|b| (b.wire.exchange.wait_ms(), came_at_once(&b, slow))) {
+        Some((again, true)) => Standing {
             what: "cached",
             because: format!("for a second visit from {source} is greeted after {}", after(again)),
         },
-        Some(again) => Standing {
+        Some((again, false)) => Standing {
             what: "whitelisted",
             because: format!("for a second visit from {source} waits {} again, so nothing is cached", after(again)),
         },
@@ -144,9 +146,8 @@ fn two_places(at: &At<'_, Service>, found: &mut Found<'_>, slow: &[&Sight<'_>], 
 fn standing(at: &At<'_, Service>, slow: &[&Sight<'_>], quick: &[&Sight<'_>]) -> Standing {
     let fresh = quick.iter().find_map(|sight| from_elsewhere(at, &sight.from)).map(|(_, _, new)| new.view());
     let second = slow.iter().find_map(|sight| {
-        let again = at.ask_from(&SECOND, &at.on, &sight.from).ok().filter(|banner| banner.reply().is_some())?;
-        let (first, again) = (sight.wait_ms()?, again.wire.exchange.wait_ms());
-        Some((&sight.from, again, again.saturating_mul(4) < first))
+        let again = at.ask_from(&SECOND, &at.on, &sight.from).ok().filter(tells)?;
+        Some((&sight.from, again.wire.exchange.wait_ms(), came_at_once(&again, sight.wait_ms()?)))
     });
     let source = |new: &BannerView| new.wire.source.map_or_else(String::new, |ip| ip.to_string());
     match (fresh, second) {
@@ -183,6 +184,16 @@ fn standing(at: &At<'_, Service>, slow: &[&Sight<'_>], quick: &[&Sight<'_>]) -> 
             because: "and a second visit, or an address that it has never seen (--bind), would tell".to_owned(),
         },
     }
+}
+
+/// Whether a second visit was waited for until it showed something: a greeting, or that none comes at once.
+fn tells(again: &Seen<'_, BannerView>) -> bool {
+    again.reply().is_some() || again.wire.exchange.end == End::TimedOut
+}
+
+/// Whether a second visit was greeted quickly beside the first, in milliseconds.
+fn came_at_once(again: &Seen<'_, BannerView>, first_ms: u64) -> bool {
+    again.reply().is_some() && again.wire.exchange.wait_ms().saturating_mul(4) < first_ms
 }
 
 fn after(ms: u64) -> String {

@@ -3,11 +3,11 @@
 use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::named_zone;
 
-use super::super::host::exempt;
+use super::super::host::{configured, exempt};
 use super::super::vantage::sights::{Sight, sights};
 use super::super::ways::{banner_wait, called, sources};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
-use crate::case::{Seen, Span, Why};
+use crate::case::{ObsId, Seen, Span, Why};
 use crate::questions::dns::{ListEntry, RecordType, ReverseNames, Via};
 use crate::questions::host::asks::Stage;
 use crate::questions::host::lookups::Lookups;
@@ -42,13 +42,16 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if wait < SLOW_MS {
         return exempt(at, &[Stage::Screen, Stage::Connect]).map_or(Ok(State::Clear), Err);
     }
-    let second = at.ask(&SECOND).ok().filter(|s| s.reply().is_some()).map(|s| s.wire.exchange.wait_ms());
+    let second = at.ask(&SECOND).ok().map(|s| (s.wire.exchange.wait_ms(), s.wire.exchange.end));
     let again = match second {
-        Some(ms) if ms * 4 < wait => {
+        Some((ms, End::TimedOut)) => {
+            format!("; a second visit was not greeted at once either ({:.1} s)", ms as f64 / 1000.0)
+        }
+        Some((ms, End::Complete)) if ms * 4 < wait => {
             format!("; a second visit was answered after {ms} ms, so the first lookup is kept in a cache")
         }
-        Some(ms) => format!("; a second visit waited {:.1} s as well", ms as f64 / 1000.0),
-        None => String::new(),
+        Some((ms, End::Complete)) => format!("; a second visit waited {:.1} s as well", ms as f64 / 1000.0),
+        Some(_) | None => String::new(),
     };
     let suspect = likelier_suspect(at);
     let to_whom = match (banner.wire.source, everywhere(at)) {
@@ -233,7 +236,68 @@ fn named_by_server(at: &At<'_, Zone>) -> bool {
 }
 
 fn list_silent(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {
-    lay_over(at, found, |dns, _| dns.unanswered(), "does not answer within")
+    let told = lay_over(at, found, |dns, _| dns.unanswered(), "does not answer within");
+    let by_settings = silent_by_settings(at, found);
+    // Either way tells enough.
+    if by_settings { found.state() } else { told }
+}
+
+/// Lays a list that the server's settings name, and whose test entry gets no answer, over what was waited for from where
+/// it is asked: nobody captured that it was waited for. Gives whether the list answers or not is known.
+fn silent_by_settings(at: &At<'_, Zone>, found: &mut Found<'_>) -> bool {
+    let captured = at.case.every::<Lookups>().next().is_some();
+    let Some((list, settings)) = configured(at.case, at.on.as_str()).filter(|_| !captured) else { return false };
+    let subject = at.on.clone().into();
+    let entries: Vec<_> = at.case.every::<ListEntry>().filter(|seen| seen.observation().subject == subject).collect();
+    entries.iter().for_each(|seen| at.note(seen.id()));
+    if entries.is_empty() || !entries.iter().all(|seen| seen.unanswered()) {
+        return !entries.is_empty();
+    }
+    let waits: Vec<(Service, ObsId)> = services(at.case, ALL, &at.from, false)
+        .into_iter()
+        .flat_map(|service| waited_for(at, service, list.stage).into_iter().map(move |id| (service, id)))
+        .collect();
+    if waits.is_empty() {
+        entries.iter().for_each(|seen| found.missed(Why::Denied(seen.id())));
+        return true;
+    }
+    let finding = found
+        .may_be(at.on.clone())
+        .says(format!(
+            "the blacklist {}, which {} names, does not answer: clients wait for it {}",
+            at.on,
+            list.place.in_words(),
+            list.stage.in_words()
+        ))
+        .detail("zone", at.on.as_str())
+        .stands_at(&list.place)
+        .also(at.on.clone())
+        .proof(settings, Basis::OwnMeasure);
+    for seen in &entries {
+        finding.detail("delay_ms", seen.observation().took_ms).proof(seen.id(), Basis::OwnMeasure);
+    }
+    for (service, id) in waits {
+        // How long the server's resolver is patient is not known here.
+        finding.also(service).claims(id, Share::Whole, Basis::OwnMeasure);
+    }
+    true
+}
+
+/// The waits of our session with a service at a stage that were long enough to be somebody's.
+fn waited_for(at: &At<'_, Zone>, service: Service, stage: Stage) -> Vec<ObsId> {
+    let long = |wait: Span| wait.length_ms() >= WAITED_MS;
+    match stage {
+        Stage::Screen => Vec::new(),
+        Stage::Connect => {
+            let banner = at.ask_of(&FIRST, &service).ok().filter(|banner| long(banner_wait(banner)));
+            banner.map(|banner| banner.id()).into_iter().collect()
+        }
+        _ => {
+            let rcpts = at.case.every::<Rcpt>().map(|rcpt| rcpt.observation());
+            let of_it = rcpts.filter(|rcpt| rcpt.subject == service.into() && rcpt.vantage == at.from);
+            of_it.filter(|rcpt| long(rcpt.span())).map(|rcpt| rcpt.id).collect()
+        }
+    }
 }
 
 fn list_slow(at: &At<'_, Zone>, found: &mut Found<'_>) -> Told {

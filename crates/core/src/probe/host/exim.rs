@@ -6,7 +6,7 @@ use super::command::{Program, find};
 use super::files::read_text;
 use crate::case::Question;
 use crate::probe::Context;
-use crate::questions::host::exim::acl::dnslists;
+use crate::questions::host::exim::acl::acls;
 use crate::questions::host::exim::{Exim, EximWire, KEPT, options, written};
 
 /// How long Exim may take to print its settings.
@@ -46,7 +46,8 @@ async fn read(program: &str) -> EximWire {
         match read_text(&wire.file) {
             Ok(text) => {
                 wire.written = written(&text).into_iter().filter(|w| KEPT.contains(&w.name.as_str())).collect();
-                wire.dnslists = dnslists(&text);
+                let acls = acls(&text);
+                (wire.dnslists, wire.delays) = (acls.dnslists, acls.delays);
             }
             Err(flaw) => wire.flaws.push(flaw),
         }

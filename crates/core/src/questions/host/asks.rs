@@ -77,8 +77,19 @@ pub struct List {
     pub stage: Stage,
     /// Where it is named.
     pub place: Place,
-    /// Whether the server's own networks are let pass before it is asked.
-    pub spares_own: bool,
+    /// Which clients are let pass before it is asked.
+    pub spares: Spares,
+}
+
+/// Which clients a list is not asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spares {
+    /// It is asked about everybody.
+    Nobody,
+    /// The networks of [`Asks::spared`].
+    OwnNetworks,
+    /// Some, by a condition on their address that is not worked out here.
+    Some,
 }
 
 /// A program that the server asks over a socket: a policy service or a milter.

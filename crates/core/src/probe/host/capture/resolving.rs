@@ -19,6 +19,10 @@ const RESOLVED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 53));
 /// Docker answers here for its containers, on a port that changes.
 const DOCKER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 
+/// Modules of `hosts` in nsswitch.conf that answer for this machine and its own network alone: whoever asks for a name
+/// of the DNS gets nothing from them.
+const QUIET: [&str; 6] = ["files", "myhostname", "mymachines", "mdns_minimal", "mdns4_minimal", "mdns6_minimal"];
+
 /// How names are resolved, as the server sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resolving {
@@ -86,9 +90,18 @@ impl Resolving {
     }
 
     fn read_nsswitch(&mut self, text: &str) {
-        let hosts = text.lines().find_map(|line| line.trim_start().strip_prefix("hosts:"));
-        if hosts.is_some_and(|line| line.split_whitespace().any(|word| word == "resolve")) {
-            self.cannot_see("nss-resolve asks systemd-resolved over a local socket and not over the network");
+        let Some(hosts) = text.lines().find_map(|line| line.trim_start().strip_prefix("hosts:")) else { return };
+        // What comes behind `dns` is asked only where that found nothing.
+        for module in hosts.split_whitespace().take_while(|word| *word != "dns") {
+            match module {
+                "resolve" => {
+                    self.cannot_see("nss-resolve asks systemd-resolved over a local socket and not over the network");
+                }
+                module if QUIET.contains(&module) || module.contains(['[', ']', '=', '#']) => {}
+                module => self.cannot_see(&format!(
+                    "nss-{module}, which nsswitch.conf names before dns, may answer names without a question to the DNS"
+                )),
+            }
         }
     }
 }
@@ -117,8 +130,10 @@ mod tests {
         }
         assert_eq!(resolving.blind.len(), 2);
         let mut plain = Resolving::default();
-        plain.read_nsswitch("hosts: files dns\n");
+        plain.read_nsswitch("hosts: files mdns4_minimal [NOTFOUND=return] dns sss\n");
         assert!(plain.blind.is_empty());
+        plain.read_nsswitch("hosts: files sss dns\n");
+        assert!(plain.blind[0].starts_with("nss-sss"), "{:?}", plain.blind);
     }
 
     proptest! {

@@ -1,11 +1,11 @@
-//! The DNS lists that Exim's ACLs ask, with the lines at which they are named.
+//! The DNS lists that Exim's ACLs ask, and the pauses that they make, with the lines at which they stand.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::EximWire;
-use crate::questions::host::asks::{Asks, List, Place, Stage};
+use crate::questions::host::asks::{Asks, List, Pause, Place, Spares, Stage};
 use crate::questions::host::postfix::files::time_ms;
 
 /// What opens a statement of an ACL.
@@ -28,6 +28,40 @@ pub struct DnsLists {
     pub verb: String,
     /// Its value, macros replaced.
     pub value: String,
+    /// Whether some clients do not come to it, by a `hosts` condition before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spares_some: bool,
+}
+
+/// A `delay` modifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delay {
+    /// The ACL that it is part of.
+    pub acl: String,
+    /// The line of the file at which it stands.
+    pub line: u32,
+    /// How long it is, in milliseconds.
+    pub ms: u64,
+}
+
+/// What the ACLs of a file make clients wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acls {
+    /// The lists that are asked.
+    pub dnslists: Vec<DnsLists>,
+    /// The pauses of a fixed length.
+    pub delays: Vec<Delay>,
+}
+
+/// Where the reading stands within an ACL.
+#[derive(Default)]
+struct At {
+    acl: String,
+    verb: String,
+    /// A `hosts` condition stands in this statement.
+    hosts: bool,
+    /// A statement before this one accepts some clients.
+    accepts: bool,
 }
 
 /// The ACLs that Exim goes through, and when.
@@ -40,11 +74,12 @@ const STAGES: [(&str, Stage); 6] = [
     ("acl_smtp_data", Stage::Content),
 ];
 
-/// The `dnslists` conditions in a file of settings.
-pub fn dnslists(text: &str) -> Vec<DnsLists> {
+/// The ACLs in a file of settings.
+pub fn acls(text: &str) -> Acls {
     let mut macros: BTreeMap<String, String> = BTreeMap::new();
-    let (mut section, mut acl, mut verb) = ("main", String::new(), String::new());
-    let mut found = Vec::new();
+    let mut section = "main";
+    let mut at = At::default();
+    let mut found = Acls::default();
     for (line, joined) in logical_lines(text) {
         let joined = joined.as_str();
         if let Some(next) = joined.strip_prefix("begin ") {
@@ -56,24 +91,48 @@ pub fn dnslists(text: &str) -> Vec<DnsLists> {
             }
         } else if section == "acl" {
             if let Some(name) = joined.strip_suffix(':').filter(|name| is_name(name)) {
-                acl = name.to_owned();
+                at = At { acl: name.to_owned(), ..At::default() };
                 continue;
             }
-            if let Some(begun) = joined.split_whitespace().next().filter(|word| VERBS.contains(word)) {
-                verb = begun.to_owned();
-            }
-            if let Some(value) = condition(joined) {
-                found.push(DnsLists { acl: acl.clone(), line, verb: verb.clone(), value: replaced(value, &macros) });
+            at.opens(joined);
+            let Some((name, value)) = condition(joined) else { continue };
+            let value = replaced(value, &macros);
+            match name {
+                // `:` is the empty list: nobody who comes over the network.
+                "hosts" if value != ":" && value != "*" => at.hosts = true,
+                "dnslists" => found.dnslists.push(DnsLists {
+                    acl: at.acl.clone(),
+                    line,
+                    verb: at.verb.clone(),
+                    value,
+                    spares_some: at.hosts || at.accepts,
+                }),
+                "delay" => {
+                    let ms = time_ms(&value, 's').filter(|ms| *ms > 0);
+                    found.delays.extend(ms.map(|ms| Delay { acl: at.acl.clone(), line, ms }));
+                }
+                _ => {}
             }
         }
     }
     found
 }
 
-/// The value of a `dnslists` condition, behind the verb that may open its statement.
-fn condition(line: &str) -> Option<&str> {
+impl At {
+    /// Takes note of the verb that opens a statement on this line, if one does.
+    fn opens(&mut self, line: &str) {
+        if let Some(verb) = line.split_whitespace().next().filter(|word| VERBS.contains(word)) {
+            self.accepts |= self.verb == "accept" && self.hosts;
+            self.verb = verb.to_owned();
+            self.hosts = false;
+        }
+    }
+}
+
+/// The name and the value of a condition or modifier, behind the verb that may open its statement.
+fn condition(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once('=')?;
-    (name.split_whitespace().next_back()?.trim_start_matches('!') == "dnslists").then(|| value.trim())
+    Some((name.split_whitespace().next_back()?.trim_start_matches('!'), value.trim()))
 }
 
 fn is_name(text: &str) -> bool {
@@ -169,8 +228,13 @@ impl EximWire {
                     refuses: matches!(condition.verb.as_str(), "defer" | "deny" | "discard" | "drop"),
                     stage,
                     place: place.clone(),
-                    spares_own: false,
+                    spares: if condition.spares_some { Spares::Some } else { Spares::Nobody },
                 }));
+            }
+            for delay in self.delays.iter().filter(|delay| delay.acl == acl) {
+                let setting = format!("delay of {acl}");
+                let place = Place { setting, file: Some(self.file.clone()), line: Some(delay.line) };
+                asks.pauses.push(Pause { ms: delay.ms, stage, place });
             }
         }
         if self.setting("host_lookup").is_some_and(|hosts| !hosts.is_empty()) {
@@ -206,7 +270,8 @@ mod tests {
         EximWire {
             file: "/etc/exim4/exim4.conf".to_owned(),
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            dnslists: dnslists(CONFIG),
+            dnslists: acls(CONFIG).dnslists,
+            delays: acls(CONFIG).delays,
             ..EximWire::default()
         }
     }
@@ -233,6 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn a_list_behind_a_condition_on_the_client_is_not_asked_about_everybody() {
+        let text = "begin acl\na:\n  accept hosts = :\n  deny dnslists = one.example\n  deny !hosts = +own\n    dnslists = two.example\n  \
+                    warn delay = 6s\n  accept hosts = +own\n  deny dnslists = three.example\nb:\n  deny dnslists = four.example\n       \
+                    hosts = +strangers\n  warn delay = ${if x}\n";
+        let found = acls(text);
+        let spares: Vec<_> = found.dnslists.iter().map(|list| (list.value.as_str(), list.spares_some)).collect();
+        assert_eq!(
+            spares,
+            [("one.example", false), ("two.example", true), ("three.example", true), ("four.example", false)]
+        );
+        assert_eq!(found.delays, [Delay { acl: "a".to_owned(), line: 7, ms: 6000 }]);
+    }
+
+    #[test]
     fn forms_of_a_list() {
         let found = zones("<; a.example,b.example!=127.0.0.3 ; c.example&0.0.0.2; ${lookup}.x.example ; MACRO");
         let names: Vec<&str> = found.iter().map(|(zone, _)| zone.as_str()).collect();
@@ -242,7 +321,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[ -~\n]{0,300}", value in ".{0,60}") {
-            let _ = (dnslists(&text), dnslists(&format!("begin acl\nx:\n{text}")), zones(&value));
+            let _ = (acls(&text), acls(&format!("begin acl\nx:\n{text}")), zones(&value));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use acl::DnsLists;
+use acl::{Delay, DnsLists};
 
 use super::asks::Place;
 use super::postfix::files::{Line, Written};
@@ -59,6 +59,9 @@ pub struct EximWire {
     /// The DNS lists that its ACLs name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dnslists: Vec<DnsLists>,
+    /// The pauses that its ACLs make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delays: Vec<Delay>,
     /// Why something could not be read, in the words of who refused.
     pub flaws: Vec<String>,
 }

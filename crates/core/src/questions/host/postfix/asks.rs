@@ -2,7 +2,7 @@
 
 use super::PostfixView;
 use super::files::{Service, Word, time_ms, words};
-use crate::questions::host::asks::{Asks, Endpoint, List, Pause, Socket, Stage};
+use crate::questions::host::asks::{Asks, Endpoint, List, Pause, Socket, Spares, Stage};
 
 /// How deep restriction classes are followed.
 const MAX_DEPTH: usize = 8;
@@ -49,7 +49,7 @@ impl PostfixView {
                     zone,
                     by_address: true,
                     stage: Stage::Screen,
-                    spares_own: true,
+                    spares: Spares::OwnNetworks,
                 });
             }
         }
@@ -73,7 +73,7 @@ impl PostfixView {
         let delayed = self.is_on(service, "smtpd_delay_reject");
         for (setting, stage) in RESTRICTIONS {
             let stage = if delayed { stage.max(Stage::Rcpt) } else { stage };
-            let mut walk = Walk { view: self, service, setting, stage, spares_own: false, asks };
+            let mut walk = Walk { view: self, service, setting, stage, spares: Spares::Nobody, asks };
             walk.through(self.setting_of(service, setting).unwrap_or_default(), 0);
         }
         for word in words(self.setting_of(service, "smtpd_milters").unwrap_or_default()) {
@@ -120,14 +120,17 @@ struct Walk<'w> {
     service: &'w Service,
     setting: &'static str,
     stage: Stage,
-    spares_own: bool,
+    spares: Spares,
     asks: &'w mut Asks,
 }
 
 impl Walk<'_> {
     fn through(&mut self, value: &str, depth: usize) {
         let mut rest = words(value).into_iter();
+        // What stands behind `warn_if_reject` is asked, and refuses nobody.
+        let mut warns = false;
         while let Some(word) = rest.next() {
+            let refuses = !std::mem::take(&mut warns);
             let (name, own) = match word {
                 Word::Plain(name) => (name, None),
                 Word::Braced(name, parts) => (name, Some(parts)),
@@ -137,11 +140,12 @@ impl Walk<'_> {
                 None => rest.next().map(|word| word.text().to_owned()),
             };
             match name.as_str() {
+                "warn_if_reject" => warns = true,
                 "permit_mynetworks" => {
                     if self.stage <= Stage::Rcpt {
                         self.view.spare_own_networks(self.service, self.asks);
                     }
-                    self.spares_own = true;
+                    self.spares = Spares::OwnNetworks;
                 }
                 "check_policy_service" => {
                     let Some(named) = argument(&mut rest) else { continue };
@@ -158,12 +162,12 @@ impl Walk<'_> {
                 }
                 "reject_rbl_client" | "permit_dnswl_client" => {
                     if let Some(zone) = argument(&mut rest) {
-                        self.list(&zone, true, name.starts_with("permit"));
+                        self.list(&zone, true, name.starts_with("permit"), refuses);
                     }
                 }
                 name if name.starts_with("reject_rhsbl_") || name == "permit_rhswl_client" => {
                     if let Some(zone) = argument(&mut rest) {
-                        self.list(&zone, false, name.starts_with("permit"));
+                        self.list(&zone, false, name.starts_with("permit"), refuses);
                     }
                 }
                 class if depth < MAX_DEPTH && self.is_class(class) => {
@@ -176,7 +180,7 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, word: &str, by_address: bool, welcomes: bool) {
+    fn list(&mut self, word: &str, by_address: bool, welcomes: bool, refuses: bool) {
         let zone = zone_of(word);
         if zone.is_empty() {
             return;
@@ -186,10 +190,10 @@ impl Walk<'_> {
             zone,
             by_address,
             welcomes,
-            refuses: !welcomes,
+            refuses: refuses && !welcomes,
             stage: self.stage,
             place,
-            spares_own: self.spares_own,
+            spares: self.spares,
         });
     }
 
@@ -255,7 +259,10 @@ mod tests {
         let seen: Vec<_> = asks
             .lists
             .iter()
-            .map(|l| (l.zone.as_str(), l.stage, l.by_address, l.spares_own, l.place.setting.as_str(), l.place.line))
+            .map(|l| {
+                let spares = l.spares == Spares::OwnNetworks;
+                (l.zone.as_str(), l.stage, l.by_address, spares, l.place.setting.as_str(), l.place.line)
+            })
             .collect();
         assert_eq!(
             seen,
@@ -271,6 +278,20 @@ mod tests {
             asks.spares("127.0.0.1".parse().unwrap()).is_some() && asks.spares("192.0.2.1".parse().unwrap()).is_none()
         );
         assert!(view.asks(587).is_none());
+    }
+
+    #[test]
+    fn a_list_that_only_warns_refuses_nobody() {
+        let view = instance(
+            "smtpd_client_restrictions = warn_if_reject reject_rbl_client a.example, reject_rbl_client b.example\n",
+            "smtp inet n - n - - smtpd\n",
+            "",
+        );
+        let lists = view.asks(25).unwrap().lists;
+        assert_eq!(
+            lists.iter().map(|list| (list.zone.as_str(), list.refuses)).collect::<Vec<_>>(),
+            [("a.example", false), ("b.example", true)]
+        );
     }
 
     #[test]
