@@ -8,6 +8,8 @@
     reason = "a test ends by panicking"
 )]
 
+mod common;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -110,4 +112,40 @@ fn a_terminal_is_not_steered_by_what_a_bounce_holds() {
     let output = bounce(&["-"], b"550 5.1.1 \x1b]0;owned\x07 \xe2\x80\xaeevil");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+}
+
+/// `bounce --check` of a reply about a mailbox of a lab with faults, told to look there.
+fn checked(faults: &[&str], reply: &str, format: &[&str]) -> (Option<i32>, String) {
+    let running = common::lab(faults);
+    // `check`, the target, then the options that look at the lab.
+    let options: Vec<String> = running.lab.check_arguments().split_off(2);
+    let mut command = common::maildoctor();
+    command.args(["bounce", reply, "--check"]).args(format).arg("--").args(options);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!error.contains("error:"), "{error}{text}");
+    (output.status.code(), text)
+}
+
+#[test]
+fn the_live_test_tells_what_the_bounce_could_not() {
+    let late = "452 4.3.1 <anna@lab.example>: Insufficient system storage";
+    let (code, text) = checked(&["connect-refused"], late, &[]);
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is missing: {text}"));
+    assert!(at("Insufficient system storage") < at("\nmaildoctor check anna@lab.example\n"), "{text}");
+    assert!(at("\nmaildoctor check anna@lab.example\n") < at("connect-refused"), "{text}");
+    assert_eq!(code, Some(2), "the worse of 1 and 2: {text}");
+}
+
+#[test]
+fn a_bounce_and_its_live_test_are_two_documents_of_json() {
+    let refused = "550 5.1.1 <anna@lab.example>: User unknown";
+    let (code, text) = checked(&[], refused, &["--format", "json"]);
+    let documents: Vec<Value> =
+        serde_json::Deserializer::from_str(&text).into_iter().collect::<Result<_, _>>().unwrap();
+    let [bounce, check] = documents.as_slice() else { panic!("{text}") };
+    assert_eq!(bounce["answers"][0]["test"], "maildoctor check anna@lab.example");
+    assert_eq!((&bounce["schema"], &check["verdict"]), (&"maildoctor/bounce/1".into(), &"healthy".into()));
+    assert_eq!(code, Some(2), "the mailbox was refused, whatever is so now");
 }

@@ -22,9 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When it does not take it.
 pub fn send(recipient: &str) -> Result<(), WardError> {
+    send_through(MX_ADDRESS, recipient)
+}
+
+/// Hands a message from the user to the server at an address.
+///
+/// # Errors
+/// When it does not take it.
+pub fn send_through(server: &str, recipient: &str) -> Result<(), WardError> {
     output_of(
         Command::new("swaks")
-            .args(["--server", MX_ADDRESS, "--from", USER, "--to", recipient])
+            .args(["--server", server, "--from", USER, "--to", recipient])
             .args(["--body", "Good day", "--silent", "2"]),
     )
     .map(drop)

@@ -10,10 +10,13 @@ use std::{
 use crate::{WardError, daemon::output_of};
 
 /// What is unpacked, in groups that could be installed together: each brings the libraries that the machine lacks.
-const GROUPS: [&[&str]; 3] = [
+const GROUPS: [&[&str]; 6] = [
     &["postfix", "postfix-pcre", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "openssh-server"],
     &["nsd", "knot", "unbound", "ldnsutils"],
     &["exim4-daemon-heavy"],
+    &["sendmail-bin"],
+    &["opensmtpd"],
+    &["courier-mta"],
 ];
 
 /// The folder with the unpacked servers, below which are `usr`, `etc` and `var`. The first trial makes it, the others wait.

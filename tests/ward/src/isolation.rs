@@ -25,7 +25,7 @@ const SERVERS: &str = "MAILDOCTOR_WARD_SERVERS";
 /// How much of each log a failed trial prints, in lines.
 const LOG_LINES: usize = 60;
 /// Accounts that the packages' own scripts would have made: name and number.
-const ACCOUNTS: [(&str, u32); 7] = [
+const ACCOUNTS: [(&str, u32); 12] = [
     ("postfix", 64001),
     ("postdrop", 64002),
     ("dovecot", 64003),
@@ -33,6 +33,11 @@ const ACCOUNTS: [(&str, u32); 7] = [
     ("vmail", 64005),
     ("Debian-exim", 64006),
     ("sshd", 64007),
+    ("smmta", 64008),
+    ("smmsp", 64009),
+    ("opensmtpd", 64010),
+    ("opensmtpq", 64011),
+    ("courier", 64012),
 ];
 
 /// Runs `body` on a machine of its own. `name` is the test's, by which it finds itself in there.
@@ -140,7 +145,13 @@ fn read(path: &str) -> Result<String, WardError> {
 fn print_logs() {
     let mut stderr = io::stderr().lock();
     let own = fs::read_dir(LOGS).into_iter().flatten().flatten().map(|entry| entry.path());
-    let servers = ["/var/log/mail.log", "/var/log/dovecot.log", "/var/log/exim4/mainlog", "/var/log/exim4/paniclog"];
+    let servers = [
+        "/var/log/mail.log",
+        crate::relays::RELAY_LOG,
+        "/var/log/dovecot.log",
+        "/var/log/exim4/mainlog",
+        "/var/log/exim4/paniclog",
+    ];
     for path in own.chain(servers.iter().map(PathBuf::from)) {
         let Ok(text) = fs::read(&path) else { continue };
         let text = String::from_utf8_lossy(&text);

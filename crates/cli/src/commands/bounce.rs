@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// passed none of them answers a forgery.
     #[arg(long, value_name = "SERVER")]
     ours: Vec<String>,
-    /// Then run the live test that the report suggests for the first answer.
+    /// Then run the live test that the report suggests for the first answer; with --format json it is the second
+    /// document. The exit code is the worse of both.
     #[arg(long)]
     check: bool,
     /// Further options of that test, behind `--`.
@@ -80,7 +81,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         if args.format == [Format::Text] && args.output.is_none() {
             output::print(&format!("\n{}\n\n", output::emphasis(&format!("maildoctor {}", test.join(" ")))))?;
         }
-        let code = crate::typed(test.into_iter().chain(args.options.iter().cloned()))?;
+        // Whoever reads the one as JSON reads the other so too: two documents, one after the other.
+        let json = args.format == [Format::Json] && args.output.is_none();
+        let chosen = args.options.iter().any(|option| option.split('=').next() == Some("--format"));
+        let format = if json && !chosen { &["--format", "json"][..] } else { &[] };
+        let format = format.iter().map(|word| (*word).to_owned());
+        let code = crate::typed(test.into_iter().chain(format).chain(args.options.iter().cloned()))?;
         return Ok(code.max(report.exit_code()));
     }
     Ok(report.exit_code())

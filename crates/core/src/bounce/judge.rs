@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::findings::replies;
 use crate::questions::bounce::{Action, Said};
 
+pub(super) use local::EXPIRED;
 pub use providers::Pattern;
 pub use senses::Sense;
 

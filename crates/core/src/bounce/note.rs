@@ -20,8 +20,11 @@ pub(super) fn note(said: &Said, judgement: &Judgement, reading: &Reading) -> Opt
     };
     let recipient = said.recipients.first()?;
     let domain = recipient.rsplit_once('@')?.1;
-    let server = said.host.as_deref().unwrap_or("your server");
-    let does = if judgement.outcome == Outcome::Final { "was refused" } else { "is being put off" };
+    let does = match (judgement.outcome, &said.reply) {
+        (Outcome::Final, Some(_)) => "was refused",
+        (Outcome::Final, None) => "could not be delivered",
+        _ => "is being put off",
+    };
     let mut out = format!(
         "To: postmaster@{domain}\nSubject: Mail to {recipient} {does}\n\nHello,\n\nour mail to {recipient} {does}. As far as we can tell, {}.\n\n",
         judgement.sense.means
@@ -32,7 +35,7 @@ pub(super) fn note(said: &Said, judgement: &Judgement, reading: &Reading) -> Opt
         }
     };
     let whole = &reading.whole;
-    line("Your server", Some(server.to_owned()));
+    line("Your server", said.host.clone());
     let label = if said.reply.is_some() { "answered" } else { "Ours says" };
     line(label, Some(said.quoted()));
     line("to", said.phase.map(|phase| step(phase).to_owned()));

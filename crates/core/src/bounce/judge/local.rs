@@ -78,6 +78,22 @@ const BAD_TLS: Sense = sense(
     "Run `maildoctor check` for the recipient's domain: it names the certificate or version that fails.",
 );
 
+const NO_SERVER: Sense = sense(
+    Fault::InBetween,
+    Retry::Yes,
+    "your server could not connect to any of their servers",
+    "Its own log says why (OpenSMTPD: the line `mta error` before). Run `maildoctor check` for the recipient's domain from your server and from another network.",
+);
+const GAVE_UP: Sense = sense(
+    Fault::InBetween,
+    Retry::Yes,
+    "your server tried until its time was over, and gave up",
+    "Its log says at what each try failed: `maildoctor bounce` reads it. Run `maildoctor check` for the recipient's domain, then send the message again.",
+);
+
+/// What OpenSMTPD writes, in lower case, where it has given up on a message.
+pub(in crate::bounce) const EXPIRED: &str = "envelope expired";
+
 /// Words (in lower case; all must be there) → code and sense. The first that fits decides.
 const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["nullmx"], "mx-null", &NULL_MX),
@@ -121,6 +137,8 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["connected to", "but connection died"], "connect-reset", &CUT),
     (&["broken pipe"], "connect-reset", &CUT),
     (&["premature end-of-input"], "connect-reset", &CUT),
+    (&["network error on destination mxs"], "mx-all-down", &NO_SERVER),
+    (&[EXPIRED], super::UNKNOWN, &GAVE_UP),
 ];
 
 /// What is known from a status code alone (RFC 3463 section 3.5).
@@ -129,6 +147,7 @@ const STATUS: &[((u16, u16), &str, &Sense)] = &[
     ((4, 2), "connect-reset", &CUT),
     ((4, 3), "mx-lookup-failed", &NO_LOOKUP),
     ((4, 4), "domain-not-found", &NO_DOMAIN),
+    ((4, 7), super::UNKNOWN, &GAVE_UP),
 ];
 
 /// What a mailbox's own server says without a reply code: the words that tell by themselves.

@@ -89,12 +89,14 @@ fn sendmail() {
     let log = "Nov 24 13:00:05 mail sm-mta[7]: v3JBZmt1030310: to=<anna@example.net>, ctladdr=<carl@example.org> (1000/1000), delay=00:00:01, xdelay=00:00:01, mailer=esmtp, pri=30, relay=mx.example.net. [192.0.2.1], dsn=5.1.1, stat=User unknown
 Nov 24 13:00:06 mail sm-mta[7]: v3JBZmt1030311: to=<bert@example.com>, delay=00:00:01, mailer=esmtp, pri=30, relay=mx.example.com., dsn=4.0.0, stat=Deferred: Connection refused by mx.example.com.
 Nov 24 13:00:07 mail sm-mta[7]: v3JBZmt1030312: to=<dora@example.com>, mailer=esmtp, relay=mx.example.com. [192.0.2.2], dsn=2.0.0, stat=Sent (OK id=1)
+Nov 24 13:00:08 mail sm-mta[7]: v3JBZmt1030313: to=<emil@example.org>, mailer=esmtp, relay=mx.example.org. [192.0.2.3], dsn=5.1.1, reply=550 5.7.25 no reverse DNS, stat=User unknown
 ";
     assert_eq!(
         told(log),
         [
             one("recipient-unknown", 1, "anna@example.net", "mx.example.net"),
             one("connect-refused", 1, "bert@example.com", "mx.example.com"),
+            one("bounce-provider-ptr", 1, "emil@example.org", "mx.example.org"),
         ]
     );
 }
@@ -106,6 +108,19 @@ Nov 24 13:00:06 mail smtpd[9]: 5e4d3c2b1a0f9e8e mta delivery evpid=11aa22bb33cc4
 ";
     assert_eq!(told(log), [one("recipient-unknown", 1, "anna@example.net", "mx.example.net")]);
     assert_eq!(read_all(log.as_bytes()).delivered, 1);
+}
+
+#[test]
+fn opensmtpd_gives_up_on_an_envelope_by_its_number() {
+    let log = "Nov 24 13:00:05 mail smtpd[9]: 0000000000000000 mta delivery evpid=11aa22bb33cc44dd from=<carl@example.org> to=<anna@example.net> rcpt=<-> source=\"-\" relay=\"example.net\" delay=11s result=\"TempFail\" stat=\"Network error on destination MXs\"
+Nov 24 13:00:05 mail smtpd[8]: relay: Expire for 11aa22bb33cc44dd: from=<carl@example.org>, to=<anna@example.net>, rcpt=<->, delay=11s, stat=Envelope expired
+";
+    let told = told(log);
+    assert_eq!(told, [one("mx-all-down", 1, "anna@example.net", ""), one("bounce-unknown", 1, "anna@example.net", "")]);
+    let all = read_all(log.as_bytes()).reading.said;
+    let outcomes: Vec<_> = all.iter().map(|said| judge(said).unwrap().outcome).collect();
+    assert_eq!(outcomes, [crate::bounce::judge::Outcome::Temporary, crate::bounce::judge::Outcome::Final]);
+    assert_eq!(all[0].waiting, 0, "it waits no longer");
 }
 
 #[test]

@@ -7,7 +7,8 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use crate::questions::bounce::{ReturnedWire, Said};
+use super::judge::EXPIRED;
+use crate::questions::bounce::{Action, ReturnedWire, Said};
 use fields::fields;
 
 /// The longest bounce that is read, in octets: the returned message may be whole.
@@ -109,6 +110,10 @@ fn complete(parts: &mut report::Parts) {
             said.phase = said.phase.or(told.phase);
             (said.reply, said.words) = (told.reply, told.words);
         }
+        // OpenSMTPD calls a message delayed on which it has given up.
+        if said.words.as_ref().is_some_and(|words| words.to_lowercase().contains(EXPIRED)) {
+            said.action = Some(Action::Failed);
+        }
     }
 }
 
@@ -160,7 +165,6 @@ fn begins_with_header(octets: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::questions::bounce::Action;
     use proptest::prelude::*;
 
     const DSN: &str = include_str!("../samples/postfix.eml");
@@ -201,6 +205,18 @@ mod tests {
         assert_eq!(reading.kind, Kind::DeliveryReport);
         assert_eq!(reading.said[0].words.as_deref(), Some("Unknown user"));
         assert_eq!(crate::bounce::judge::judge(&reading.said[0]).unwrap().code, "recipient-unknown");
+    }
+
+    #[test]
+    fn a_delay_that_is_none_is_final() {
+        // As OpenSMTPD 6.8 writes it, once the time of `queue ttl` is over.
+        let gave_up = "From: Mailer Daemon <MAILER-DAEMON@relay.example.org>\nTo: carl@example.org\nMIME-Version: 1.0\nContent-Type: multipart/mixed;boundary=\"1/relay.example.org\"\n\n--1/relay.example.org\nContent-Type: text/plain; charset=us-ascii\n\n    Hi!\n\n    A message is delayed for more than 0 seconds for the following\n    list of recipients:\n\nanna@example.net: Envelope expired\n\n    Below is a copy of the original message:\n\n--1/relay.example.org\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; relay.example.org\n\nFinal-Recipient: rfc822; anna@example.net\nAction: delayed\nStatus: 4.4.7\n\n--1/relay.example.org--\n";
+        let said = read(gave_up.as_bytes()).unwrap().said.remove(0);
+        let judged = crate::bounce::judge::judge(&said).unwrap();
+        assert_eq!(
+            (said.words.as_deref(), judged.outcome),
+            (Some("Envelope expired"), crate::bounce::judge::Outcome::Final)
+        );
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn pieces(text: &str) -> Vec<String> {
             continue;
         }
         let alone = !line.contains(' ') && is_address(bare(line));
-        let names = alone || line.starts_with('<') && line.contains(">:");
+        let names = alone || line.starts_with('<') && (line.contains(">:") || line.contains(">... "));
         let reply = begins_reply(line);
         match pieces.last_mut() {
             Some(last) if !(fresh || names || replied && reply.is_some()) => {
@@ -151,6 +151,14 @@ mod tests {
     fn a_sendmail_transcript() {
         let text = "   ----- The following addresses had permanent fatal errors -----\n<anna@example.net>\n    (reason: 550 5.1.1 <anna@example.net>... User unknown)\n\n   ----- Transcript of session follows -----\n... while talking to mx.example.net.:\n>>> DATA\n<<< 550 5.1.1 <anna@example.net>... User unknown\n550 5.1.1 <anna@example.net>... User unknown\n<<< 503 5.0.0 Need RCPT (recipient)\n";
         assert_eq!(read(text), [one("anna@example.net", "", "550 5.1.1 <anna@example.net>... User unknown")]);
+    }
+
+    #[test]
+    fn what_sendmail_gives_up_on_has_its_reason_in_the_transcript() {
+        let text = "   ----- The following addresses had permanent fatal errors -----\n<anna@example.net>\n\n   ----- Transcript of session follows -----\n<anna@example.net>... Deferred: Connection refused by mx.example.net.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue\n";
+        let said = of_recipient(text, "anna@example.net").unwrap();
+        assert_eq!(judge::judge(&said).unwrap().code, "connect-refused");
+        assert!(said.words.unwrap().starts_with("Deferred: Connection refused"));
     }
 
     #[test]

@@ -73,10 +73,13 @@ fn postfix(line: &[u8], at: usize) -> Option<Event<'_>> {
     })
 }
 
-/// `v3JBZmt1030310: to=<anna@example.net>, …, relay=mx.example.net. [192.0.2.1], dsn=5.1.1, stat=User unknown`
+/// `v3JBZmt1030310: to=<anna@example.net>, …, relay=mx.example.net. [192.0.2.1], dsn=5.1.1, reply=550 …, stat=User unknown`
 fn sendmail(line: &[u8], at: usize) -> Option<Event<'_>> {
     let (before, stat) = line.split_at_checked(at)?;
     let stat = stat.strip_prefix(b", stat=")?;
+    if let Some(envelope) = between(before, b": Expire for ", b": ") {
+        return expired(line, before, envelope, stat);
+    }
     let status = after(before, b", dsn=").map(|dsn| until(dsn, b",")).unwrap_or_default();
     let action = match status.first() {
         _ if stat.starts_with(b"Sent") => Action::Done,
@@ -89,6 +92,8 @@ fn sendmail(line: &[u8], at: usize) -> Option<Event<'_>> {
     let (stamp, logger, message) = head(line);
     let recipient = until(after(before, b"to=")?, b",");
     let recipient = recipient.strip_prefix(b"<").unwrap_or(recipient);
+    // Whatever a server says to RCPT with 550, Sendmail calls it "User unknown"; since 8.16 it quotes the reply as well.
+    let reply = after(before, b", reply=").filter(|reply| reply.first().is_some_and(|b| matches!(b, b'4' | b'5')));
     Some(Event {
         stamp: Cow::Borrowed(stamp),
         logger,
@@ -97,7 +102,21 @@ fn sendmail(line: &[u8], at: usize) -> Option<Event<'_>> {
         server: after(before, b", relay=").map(|relay| until(relay, b" ,")).unwrap_or_default(),
         status,
         action,
-        text: stat.strip_prefix(b"Deferred: ").unwrap_or(stat),
+        text: reply.or_else(|| stat.strip_prefix(b"Deferred: ")).unwrap_or(stat),
+    })
+}
+
+/// `relay: Expire for 11aa22bb33cc44dd: from=<…>, to=<…>, rcpt=<->, delay=4d, stat=Envelope expired`, of OpenSMTPD.
+fn expired<'l>(line: &'l [u8], before: &'l [u8], envelope: &'l [u8], stat: &'l [u8]) -> Option<Event<'l>> {
+    let (stamp, logger, _) = head(line);
+    Some(Event {
+        stamp: Cow::Borrowed(stamp),
+        logger,
+        id: envelope,
+        recipient: between(before, b" to=<", b">")?,
+        action: Action::Failed,
+        text: stat,
+        ..Event::default()
     })
 }
 
@@ -118,7 +137,8 @@ fn opensmtpd(line: &[u8], at: usize) -> Option<Event<'_>> {
         logger,
         id: until(after(before, b"evpid=")?, b" "),
         recipient: between(before, b" to=<", b">")?,
-        server: between(relay, b"(", b")").unwrap_or_else(|| until(relay, b" ")),
+        // Without a host in brackets it is the domain, of whose servers none was reached.
+        server: between(relay, b"(", b")").unwrap_or_default(),
         status: &[],
         action,
         text: text.strip_suffix(b"\"").unwrap_or(text),
