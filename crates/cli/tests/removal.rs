@@ -73,6 +73,9 @@ fn no_observation_taken_away_makes_a_fault() {
         &["ip-listed"],
         &["domain-listed"],
         &["mta-sts-cert-mismatch"],
+        &["dnssec-bogus"],
+        &["dane-tlsa-mismatch"],
+        &["dane-without-dnssec"],
     ] {
         let case = case_of(faults);
         let before = found(&case);

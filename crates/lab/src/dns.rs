@@ -73,7 +73,8 @@ pub struct Zones {
 #[derive(Clone)]
 struct Keys {
     root: Arc<ZoneKey>,
-    domain: Arc<ZoneKey>,
+    /// None where the domain is not signed.
+    domain: Option<Arc<ZoneKey>>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -131,7 +132,18 @@ impl Zones {
 
     /// Signs the root and the domain.
     pub fn sign_with(&mut self, root: Arc<ZoneKey>, domain: Arc<ZoneKey>) {
-        self.keys = Some(Keys { root, domain });
+        self.keys = Some(Keys { root, domain: Some(domain) });
+    }
+
+    /// Takes the domain out of the chain: no keys, no signatures, and no DS record in the root.
+    pub fn leave_unsigned(&mut self) {
+        self.remove(View::Root, crate::DOMAIN, RecordType::DS);
+        for view in [View::Here, View::Outside] {
+            self.remove(view, crate::DOMAIN, RecordType::DNSKEY);
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.domain = None;
+        }
     }
 
     /// Whether the domain's signatures are good from now on.
@@ -143,15 +155,20 @@ impl Zones {
     fn signed(&self, view: View, owner: &str, said: Said) -> Said {
         let Some(keys) = &self.keys else { return said };
         let (key, quality) = match view {
-            View::Root => (&keys.root, Signatures::Good),
-            View::Server(_) => (&keys.domain, self.signatures),
-            View::Here | View::Outside => return said,
+            View::Root => (Some(&keys.root), Signatures::Good),
+            View::Server(_) => (keys.domain.as_ref(), self.signatures),
+            View::Here | View::Outside => (None, Signatures::Good),
         };
+        let Some(key) = key else { return said };
         let mut authority = said.authority;
         if said.authoritative && said.answers.is_empty() {
             let types = || self.held(view, owner).into_iter().flatten().map(RData::record_type).collect();
             let there = (said.code == ResponseCode::NoError).then(types);
             authority.extend(signing::denial(&name(owner), there, TTL));
+        }
+        if !said.authoritative && !authority.iter().any(|record| record.record_type() == RecordType::DS) {
+            // A referral to a zone that nothing signs is proven to be one.
+            authority.extend(signing::denial(&name(crate::DOMAIN), Some(vec![RecordType::NS]), TTL));
         }
         let answers = key.sign(said.answers, quality);
         Said { answers, authority: key.sign(authority, quality), ..said }
@@ -396,8 +413,9 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
         } else {
             said.authority.retain(|record| record.record_type() != RecordType::DS);
         }
-        said.validated =
-            zones.keys.is_some() && matches!(view, View::Here | View::Outside) && lies_in(&owner, crate::DOMAIN);
+        said.validated = zones.keys.as_ref().is_some_and(|keys| keys.domain.is_some())
+            && matches!(view, View::Here | View::Outside)
+            && lies_in(&owner, crate::DOMAIN);
         (zones.fault(view, &owner), said)
     };
     let mut message = Message::response(question.metadata.id, question.metadata.op_code);

@@ -28,6 +28,7 @@ use std::time::Duration;
 use maildoctor_wire::console::{Access, Settings};
 use maildoctor_wire::rdns;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Digest;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
@@ -274,6 +275,21 @@ impl Setup {
         Ok(())
     }
 
+    /// Publishes TLSA records for the exchangers, which fit their keys.
+    ///
+    /// # Errors
+    /// Where a certificate cannot be made.
+    pub fn promise(&mut self) -> Result<(), LabError> {
+        for (mx, number) in self.mx.iter_mut().zip(1..) {
+            let host = format!("mx{number}.{DOMAIN}");
+            let (tls, key) = self.authority.server_with_key(&[&host], Variant::Good)?;
+            mx.tls = Some(tls);
+            let record = data::tlsa(3, 1, 1, sha2::Sha256::digest(key).to_vec());
+            self.zones.add(&format!("_25._tcp.{host}"), record);
+        }
+        Ok(())
+    }
+
     /// All four servers, to change something at each.
     pub fn servers(&mut self) -> impl Iterator<Item = &mut Behaviour> {
         self.mx.iter_mut().chain([&mut self.submission, &mut self.smtps])
@@ -308,6 +324,9 @@ impl Lab {
         setup.ask_blacklists(scenario);
         if let Some(policy) = &scenario.policy {
             setup.announce(policy.clone())?;
+        }
+        if scenario.dane {
+            setup.promise()?;
         }
         setup.outbound = scenario.outbound;
         for code in &scenario.faults {

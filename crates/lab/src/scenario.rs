@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! faults = ["dnsbl-timeout"]
+//! dane = true                 # TLSA records hold the exchangers' keys
 //!
 //! [[blacklist]]               # the receiver asks these, one after the other, instead of the usual one
 //! zone = "bl.example"
@@ -172,6 +173,9 @@ pub struct Scenario {
     /// The MTA-STS policy; the domain announces none where absent.
     #[serde(default)]
     pub policy: Option<Policy>,
+    /// TLSA records hold the exchangers' keys.
+    #[serde(default)]
+    pub dane: bool,
     /// Where the receiver's settings are kept beyond this run.
     #[serde(default)]
     pub settings: Option<PathBuf>,

@@ -80,6 +80,14 @@ impl Authority {
     /// # Errors
     /// Where a certificate cannot be made.
     pub fn server(&self, names: &[&str], variant: Variant) -> Result<Arc<ServerConfig>, LabError> {
+        self.server_with_key(names, variant).map(|(config, _)| config)
+    }
+
+    /// The same, with the public key as a certificate holds it.
+    ///
+    /// # Errors
+    /// Where a certificate cannot be made.
+    pub fn server_with_key(&self, names: &[&str], variant: Variant) -> Result<(Arc<ServerConfig>, Vec<u8>), LabError> {
         let names: Vec<String> = if variant == Variant::OtherName {
             vec!["other.example".to_owned()]
         } else {
@@ -118,7 +126,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
             .map_err(failed)?;
-        Ok(Arc::new(config))
+        Ok((Arc::new(config), rcgen::PublicKeyData::subject_public_key_info(&key)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! is saved as JSON (`maildoctor/case/1`) and diagnosed again from it, offline, with the same answer.
 
 mod ask;
+mod derived;
 mod graph;
 mod observation;
 mod record;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use ask::{Question, Seen, Skip, Why};
+pub use derived::Derived;
 pub use graph::{Graph, Leans};
 pub use observation::{ObsId, Observation, Span, millis};
 pub use record::{Noted, Recorder};
@@ -166,6 +168,9 @@ pub struct Case {
     #[serde(skip)]
     #[schemars(skip)]
     graph: Graph,
+    #[serde(skip)]
+    #[schemars(skip)]
+    derived: Derived,
 }
 
 impl Case {
@@ -184,6 +189,7 @@ impl Case {
             unknown: Map::new(),
             index: HashMap::new(),
             graph: Graph::default(),
+            derived: Derived::default(),
         }
     }
 
@@ -227,6 +233,7 @@ impl Case {
     }
 
     fn connect(&mut self) {
+        self.derived = Derived::default();
         self.index.clear();
         for (place, observation) in self.observations.iter().enumerate() {
             let key = (observation.probe.clone(), observation.vantage.0.clone(), observation.subject.clone());
@@ -241,6 +248,11 @@ impl Case {
             graph.leans(&crate::subject::Account(user.clone()), &domain);
         }
         self.graph = graph;
+    }
+
+    /// Something that follows from the whole case and is dear to compute: made once for each kind of thing and key.
+    pub fn derive<T: Clone + Send + Sync + 'static>(&self, key: &str, make: impl FnOnce() -> T) -> T {
+        self.derived.get(key, make)
     }
 
     /// How the subjects hang together.

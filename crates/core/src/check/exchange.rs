@@ -14,7 +14,7 @@ use super::board::{Entry, Search};
 use super::look::Look;
 use crate::probe::dns::{self, Exchanger};
 use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
-use crate::probe::{Context, blacklist};
+use crate::probe::{Context, blacklist, dane};
 use crate::questions::dns::Via;
 use crate::questions::smtp::{Channel, Errand};
 use crate::questions::tcp::Role;
@@ -24,6 +24,7 @@ use crate::questions::tcp::Role;
 pub(super) struct Known {
     ways: Mutex<BTreeSet<SocketAddr>>,
     listed: Mutex<BTreeSet<IpAddr>>,
+    hosts: Mutex<BTreeSet<String>>,
 }
 
 /// The addresses of an exchanger, each visited unless it was before. `search` ends when they are known.
@@ -48,7 +49,15 @@ pub(super) async fn exchange_host(look: &Look<'_>, exchanger: &Exchanger, via: V
         })
         .collect();
     drop(search);
-    join_all(visits).await;
+    join(join_all(visits), promises(look, &exchanger.host)).await;
+}
+
+/// What a host's TLSA records promise; asked once for each host.
+pub(super) async fn promises(look: &Look<'_>, host: &str) {
+    let new = look.known.hosts.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+    if new && look.context.options.wants("records") && host.parse::<IpAddr>().is_err() {
+        dane::look(look.context, host).await;
+    }
 }
 
 /// One mail exchanger: session and envelope, and what looks behind a slow banner or a dead port.

@@ -7,7 +7,7 @@ use futures::future::{join, join_all, join3};
 
 use super::account::{account_tests, tries_account};
 use super::board::{Board, Search};
-use super::exchange::{Known, blacklists, exchange_host, exchange_service};
+use super::exchange::{Known, blacklists, exchange_host, exchange_service, promises};
 use super::submission::{submission_of, visit_submission};
 use super::{nobody, outbound};
 use crate::probe::dns;
@@ -246,7 +246,13 @@ async fn one_host_visited(
             .filter(|_| wanted)
             .flat_map(|ip| [Role::Submission, Role::Smtps].map(|r| way(*ip, r, None)))
             .collect();
-        join3(join_all(exchange), visit_submission(look, ways, submission), reverse).await;
+        let promised = async {
+            if let Some(host) = name {
+                promises(look, host).await;
+            }
+        };
+        let besides = join(reverse, promised);
+        join3(join_all(exchange), visit_submission(look, ways, submission), besides).await;
         return;
     }
     drop(exchangers);

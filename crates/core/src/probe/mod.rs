@@ -2,6 +2,7 @@
 
 pub mod blacklist;
 pub mod context;
+pub mod dane;
 pub mod dns;
 pub mod envelope;
 pub mod host;

@@ -191,6 +191,11 @@ impl TlsView {
         self.chain.first()
     }
 
+    /// The chain as it was sent, in DER.
+    pub fn ders(&self) -> Vec<Vec<u8>> {
+        self.wire.chain.iter().filter_map(|der| STANDARD.decode(der).ok()).collect()
+    }
+
     /// Whether a client that verifies would go on: trusted, in its dates at `now`, and for the name.
     pub fn verified(&self, now: Timestamp) -> bool {
         self.distrust(now).is_none()
@@ -257,13 +262,9 @@ impl Question for Handshake {
     type View = TlsView;
 
     fn read(wire: TlsWire) -> Option<TlsView> {
-        let chain = wire
-            .chain
-            .iter()
-            .filter_map(|der| STANDARD.decode(der).ok())
-            .filter_map(|der| Certificate::of(&der))
-            .collect();
-        Some(TlsView { wire, chain })
+        let view = TlsView { wire, chain: Vec::new() };
+        let chain = view.ders().iter().filter_map(|der| Certificate::of(der)).collect();
+        Some(TlsView { chain, ..view })
     }
 
     fn needs(&self, case: &Case, on: &Service, from: &VantageId) -> Result<(), Why> {

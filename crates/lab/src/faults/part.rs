@@ -28,6 +28,8 @@ pub enum Part {
     TlsReports,
     /// MTA-STS: its record and its policy.
     TransportPolicy,
+    /// The TLSA records of the exchangers.
+    Tlsa,
     /// The BIMI record.
     Bimi,
     /// The addresses of the exchangers.
@@ -122,6 +124,7 @@ impl Part {
             Zone => &[Answers],
             Mx | Spf | Dkim | Dmarc | TlsReports | TransportPolicy | Bimi | DomainList | SubmissionDoor => &[Zone],
             MxAddress => &[Mx],
+            Tlsa => &[Mx],
             MxReverse | Door => &[MxAddress],
             // A name or a list that does not answer is seen by the wait for a banner.
             BannerWait => &[Door],

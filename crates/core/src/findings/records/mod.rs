@@ -1,8 +1,10 @@
-//! The records that a mail domain lives by: SPF, DKIM keys, DMARC, MTA-STS, TLS reporting, BIMI.
+//! The records that a mail domain lives by: SPF, DKIM keys, DMARC, MTA-STS, DANE, TLS reporting,
+//! BIMI.
 //!
 //! A record is taken from whichever resolver shows it. That one is missing is said only where the resolver
 //! here and one out there both say so.
 
+mod dane;
 mod dkim;
 mod dmarc;
 mod others;
@@ -21,7 +23,7 @@ use crate::subject::{Domain, Kind};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [spf::RULES, sender::RULES, dkim::RULES, dmarc::RULES, others::RULES, sts::RULES].concat()
+    [spf::RULES, sender::RULES, dkim::RULES, dmarc::RULES, others::RULES, sts::RULES, dane::RULES].concat()
 }
 
 /// What stands at a name.

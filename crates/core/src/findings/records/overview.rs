@@ -5,9 +5,10 @@ use maildoctor_wire::records::mtasts::Mode;
 use maildoctor_wire::records::spf::{MAX_LOOKUPS, Node, Tree};
 
 use super::super::At;
-use super::super::ways::own_mx;
-use super::{dkim, dmarc, others, spf, sts};
+use super::super::ways::{exchangers, own_mx};
+use super::{dane, dkim, dmarc, others, spf, sts};
 use crate::case::Case;
+use crate::questions::dane::name_of;
 use crate::subject::Domain;
 
 /// The lines of a policy's tree that are shown.
@@ -38,6 +39,7 @@ pub(crate) fn of(case: &Case) -> Vec<Line> {
     out.extend(of_dkim(&at));
     out.extend(of_dmarc(&at));
     out.extend(of_sts(&at));
+    out.extend(of_dane(&at));
     let others = [("TLS-RPT", others::reporting(&at)), ("BIMI", others::indicator(&at))];
     for (kind, there) in others {
         for text in there.map(|there| there.list).unwrap_or_default() {
@@ -144,4 +146,22 @@ fn of_sts(at: &At<'_, Domain>) -> Vec<Line> {
         notes: policy.clone().into_iter().collect(),
     };
     list.into_iter().map(line).collect()
+}
+
+fn of_dane(at: &At<'_, Domain>) -> Vec<Line> {
+    let mut out = Vec::new();
+    for (_, host) in exchangers(at).unwrap_or_default() {
+        let Ok(Some(published)) = dane::published(at, host.as_str()) else { continue };
+        let standing = match published.standing {
+            dane::Standing::Secure(_) => None,
+            dane::Standing::Insecure(_) => Some("not signed: no sender acts on it".to_owned()),
+            dane::Standing::Untold(_) => Some("whether it is signed is not known".to_owned()),
+        };
+        for record in &published.records {
+            let unusable = record.unusable().map(|why| format!("passed over: {why}"));
+            let notes = standing.clone().into_iter().chain(unusable).collect();
+            out.push(Line { kind: "DANE", name: name_of(host.as_str()), text: record.to_string(), notes });
+        }
+    }
+    out
 }

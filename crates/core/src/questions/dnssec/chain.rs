@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKey};
@@ -18,6 +19,10 @@ use crate::subject::{Domain, Kind, VantageId};
 
 /// The most DS records and keys of one zone that are held against each other.
 const MAX_PAIRED: usize = 16;
+
+/// The records whose answers are judged.
+const JUDGED: [RecordType; 6] =
+    [RecordType::Mx, RecordType::A, RecordType::Aaaa, RecordType::Txt, RecordType::Tlsa, RecordType::Dnskey];
 
 /// The longest chain of aliases that is followed within one answer.
 const MAX_ALIASES: usize = 8;
@@ -65,14 +70,20 @@ pub struct Chain {
     clerk: Clerk,
     heard: Vec<Heard>,
     trust: BTreeMap<String, Trust>,
+    /// What each answer of a kind that mail lives by is worth, by its place among those heard.
+    judged: BTreeMap<usize, Verdict>,
 }
 
 impl Chain {
-    /// Reads what was walked from a vantage.
+    /// What was walked from a vantage, validated; a case is validated once.
     ///
     /// # Errors
     /// Why there is nothing to validate: no walk, or one that began without a trust anchor.
-    pub fn of(case: &Case, from: &VantageId) -> Result<Self, Why> {
+    pub fn of(case: &Case, from: &VantageId) -> Result<Arc<Self>, Why> {
+        case.derive(&from.0, || Self::read(case, from).map(Arc::new))
+    }
+
+    fn read(case: &Case, from: &VantageId) -> Result<Self, Why> {
         let walk = case.every::<Walk>().find(|seen| seen.observation().vantage == *from);
         let Some(walk) = walk else {
             let domain = case.records_domain().ok_or(Why::NotPlanned)?;
@@ -95,8 +106,15 @@ impl Chain {
                 sections: Sections::of(&seen)?,
             })
         });
-        let mut chain = Self { clerk: Clerk::new(case.now()), heard: heard.collect(), trust: BTreeMap::new() };
+        let mut chain = Self {
+            clerk: Clerk::new(case.now()),
+            heard: heard.collect(),
+            trust: BTreeMap::new(),
+            judged: BTreeMap::new(),
+        };
         chain.follow(&walk.anchors, walk.id());
+        let wanted = chain.heard.iter().enumerate().filter(|(_, heard)| JUDGED.contains(&heard.rtype));
+        chain.judged = wanted.map(|(place, heard)| (place, chain.verdict(heard))).collect();
         Ok(chain)
     }
 
@@ -228,16 +246,12 @@ impl Chain {
         zones.max_by_key(|(zone, _)| labels(zone)).map(|(zone, trust)| (zone.as_str(), trust))
     }
 
-    /// What is known of the keys of the zone that a name lies in at each of its servers: an answer with the zone's keys that does
-    /// not fit, though that of another server does.
-    pub fn keys_at_servers(&self, zone: &str) -> Vec<(SocketAddr, ObsId, Verdict)> {
-        self.verdicts(zone, RecordType::Dnskey)
-    }
-
-    /// What each server's answer to the question for records of a name is worth.
+    /// What each server's answer to the question for records of a name is worth: MX, addresses, TXT, TLSA, and the keys of a zone.
     pub fn verdicts(&self, name: &str, rtype: RecordType) -> Vec<(SocketAddr, ObsId, Verdict)> {
-        let asked = self.heard.iter().filter(|heard| heard.rtype == rtype && same_name(&heard.name, name));
-        asked.map(|heard| (heard.server, heard.id, self.verdict(heard))).collect()
+        let told = self.judged.iter().filter_map(|(place, verdict)| Some((self.heard.get(*place)?, verdict)));
+        told.filter(|(heard, _)| heard.rtype == rtype && same_name(&heard.name, name))
+            .map(|(heard, verdict)| (heard.server, heard.id, verdict.clone()))
+            .collect()
     }
 
     fn verdict(&self, heard: &Heard) -> Verdict {

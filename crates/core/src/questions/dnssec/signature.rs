@@ -1,6 +1,6 @@
 //! Whether a set of records is signed by one of a zone's keys, now.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hickory_proto::dnssec::rdata::{DNSKEY, RRSIG};
 use hickory_proto::dnssec::{Algorithm, PublicKey, Verifier};
@@ -17,7 +17,7 @@ const MAX_SIGNATURES: usize = 8;
 const MAX_SAME_TAG: usize = 2;
 
 /// The most signatures that are checked for one case (KeyTrap, CVE-2023-50387): an honest one takes some dozens.
-const MAX_CHECKS: u32 = 512;
+const MAX_CHECKS: u32 = 1024;
 
 /// RSA moduli that can be checked here, in octets.
 const RSA_OCTETS: std::ops::RangeInclusive<usize> = 128..=1024;
@@ -26,7 +26,7 @@ const RSA_OCTETS: std::ops::RangeInclusive<usize> = 128..=1024;
 #[derive(Debug)]
 pub(super) struct Clerk {
     now: Timestamp,
-    left: Cell<u32>,
+    left: AtomicU32,
 }
 
 /// A set that is signed.
@@ -37,7 +37,7 @@ pub(super) struct Signed {
 
 impl Clerk {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { now, left: Cell::new(MAX_CHECKS) }
+        Self { now, left: AtomicU32::new(MAX_CHECKS) }
     }
 
     /// Whether one of the keys of `zone` signed the set.
@@ -91,9 +91,7 @@ impl Clerk {
     }
 
     fn takes_one(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
     /// The seconds from now to a time that is told modulo 2³² (RFC 4034 section 3.1.5).

@@ -1,0 +1,202 @@
+//! DANE for SMTP (RFC 7672): dane-tlsa-mismatch, dane-starttls-missing, dane-without-dnssec.
+//!
+//! TLSA records bind senders only where DNSSEC proves them: by our own validation from the root, or, where there was none, by the
+//! AD bit of a resolver. Nothing here acts as if they were proven without that.
+
+use super::super::ways::{called, host_of};
+use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told};
+use super::sts::no_starttls;
+use super::views;
+use crate::case::{ObsId, Seen, Why};
+use crate::questions::dane::{Tlsa, name_of};
+use crate::questions::dns::{Dns, Followed, RecordType, Via};
+use crate::questions::dnssec::{Chain, Verdict};
+use crate::questions::smtp::{Channel, Ehlo};
+use crate::questions::tcp::Role;
+use crate::questions::tls::Handshake;
+use crate::subject::{Domain, Host, Kind, Service, Subject};
+
+const MX: &[Role] = &[Role::Smtp];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::service(&["dane-tlsa-mismatch"], MX, mismatch),
+    Rule::service(&["dane-starttls-missing"], MX, starttls_missing),
+    Rule::service(&["dane-without-dnssec"], MX, without_dnssec),
+];
+
+/// What DNSSEC says of the records, and what shows that.
+#[derive(Clone, Copy)]
+pub(super) enum Standing {
+    /// They are proven: senders act on them.
+    Secure((ObsId, Basis)),
+    /// It is proven that nothing signs them, or a resolver that validates says so.
+    Insecure((ObsId, Basis)),
+    /// It cannot be told.
+    Untold(ObsId),
+}
+
+/// What stands at the name of a host's records.
+pub(super) struct Published {
+    pub(super) records: Vec<Tlsa>,
+    pub(super) id: ObsId,
+    pub(super) standing: Standing,
+}
+
+/// The records of a mail exchanger; `None` where there are none.
+///
+/// # Errors
+/// Why that is not known.
+pub(super) fn published<K: Kind>(at: &At<'_, K>, host: &str) -> Result<Option<Published>, Why> {
+    let name = name_of(host);
+    let views = views(at, &name, RecordType::Tlsa);
+    let own = match views.own {
+        Some(own) => own,
+        None => at.ask_of(&Followed { rtype: RecordType::Tlsa, via: Via::Own }, &Domain::new(&name))?,
+    };
+    own.need(|view| view.definite())?;
+    let held = |seen: &Seen<'_, Dns>| seen.definite().map(|answer| Tlsa::of(&answer)).unwrap_or_default();
+    let there: Vec<(Seen<'_, Dns>, Vec<Tlsa>)> = std::iter::once(own)
+        .chain(views.others)
+        .map(|seen| (seen, held(&seen)))
+        .filter(|(_, records)| !records.is_empty())
+        .collect();
+    let validated = validated(at, &name);
+    let by_resolver = there.iter().find(|(seen, _)| seen.definite().is_some_and(|answer| answer.ad));
+    let Some((seen, records)) = by_resolver.or(there.first()) else { return Ok(None) };
+    let standing = match (validated, by_resolver) {
+        (Some(standing), _) => standing,
+        (None, Some((seen, _))) => Standing::Secure((seen.id(), Basis::OwnMeasure)),
+        (None, None) => match there.iter().find_map(|(seen, _)| validates(at, seen)) {
+            Some(id) => Standing::Insecure((id, Basis::OwnMeasure)),
+            None => Standing::Untold(seen.id()),
+        },
+    };
+    Ok(Some(Published { records: records.clone(), id: seen.id(), standing }))
+}
+
+/// What our own validation says of the records at a name; `None` where it was not made that far.
+fn validated<K: Kind>(at: &At<'_, K>, name: &str) -> Option<Standing> {
+    let verdicts = Chain::of(at.case, &at.from).ok()?.verdicts(name, RecordType::Tlsa);
+    let id_of = |wanted: fn(&Verdict) -> bool| verdicts.iter().find(|(_, _, v)| wanted(v)).map(|(_, id, _)| *id);
+    let secure = id_of(|verdict| *verdict == Verdict::Secure).map(|id| Standing::Secure((id, Basis::Witnessed)));
+    let insecure =
+        || id_of(|verdict| *verdict == Verdict::Insecure).map(|id| Standing::Insecure((id, Basis::Witnessed)));
+    // What is bogus nobody acts on: dnssec-bogus says so.
+    let bogus = || id_of(|verdict| matches!(verdict, Verdict::Bogus(_))).map(Standing::Untold);
+    secure.or_else(insecure).or_else(bogus)
+}
+
+/// The answer by which the resolver of another answer shows that it validates: the root's, with AD.
+fn validates<K: Kind>(at: &At<'_, K>, of: &Seen<'_, Dns>) -> Option<ObsId> {
+    let root = Subject::from(Domain::new("."));
+    let shown = at.case.every::<Followed>().find(|seen| {
+        seen.observation().subject == root
+            && seen.observation().vantage == at.from
+            && seen.wire.server == of.wire.server
+            && seen.definite().is_some_and(|answer| answer.ad)
+    })?;
+    at.note(shown.id());
+    Some(shown.id())
+}
+
+/// The host of a service, and its records where DNSSEC proves them; `None` where there is nothing to obey.
+fn proven(at: &At<'_, Service>) -> Result<Option<(String, Published)>, Why> {
+    let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(None) };
+    match published(at, &host)? {
+        Some(published) => match published.standing {
+            Standing::Secure(_) => Ok(Some((host, published))),
+            Standing::Untold(id) => Err(Why::Denied(id)),
+            Standing::Insecure(_) => Ok(None),
+        },
+        None => Ok(None),
+    }
+}
+
+fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let Some((host, published)) = proven(at)? else { return Ok(State::NotApplicable) };
+    let usable: Vec<&Tlsa> = published.records.iter().filter(|record| record.unusable().is_none()).collect();
+    // With records that say nothing usable senders ask for TLS, and for no certificate (RFC 7672 section 2.2).
+    if usable.is_empty() {
+        return Ok(State::NotApplicable);
+    }
+    let seen = at.ask(&Handshake)?;
+    seen.need(|view| view.done())?;
+    let chain = seen.ders();
+    let leaf = seen.need(|_| chain.first())?;
+    let domain = at.case.mail_domain();
+    let names: Vec<&str> = std::iter::once(host.as_str()).chain(domain.as_ref().map(Domain::as_str)).collect();
+    let now = at.case.now();
+    let mut why = None;
+    for record in &usable {
+        match record.fits(&chain, &names, now) {
+            Ok(()) => return found.state(),
+            Err(reason) => why = why.or(Some(format!("{record}: {reason}"))),
+        }
+    }
+    let why = why.unwrap_or_default();
+    let finding = found
+        .is(Host::new(&host))
+        .says(format!(
+            "no TLSA record of {host} fits what {} shows ({why}): senders that know DANE do not deliver there",
+            called(at.case, &at.on, &at.from)
+        ))
+        .detail("host", host.as_str())
+        .detail("name", name_of(&host))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("records", usable.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .witnessed(published.id)
+        .witnessed(seen.id());
+    proves(finding, &published);
+    finding.known("fitting", Tlsa::for_key_of(leaf).as_deref());
+    found.state()
+}
+
+fn starttls_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let Some((host, published)) = proven(at)? else { return Ok(State::NotApplicable) };
+    at.ask(&Ehlo { channel: Channel::Plain })?.need(|ehlo| ehlo.capabilities.as_ref())?;
+    if let Some((why, id)) = no_starttls(at) {
+        let finding = found
+            .is(Key::from(at.on))
+            .says(format!(
+                "the TLSA records of {host} promise TLS at {}, and {why}: senders that know DANE do not deliver there",
+                called(at.case, &at.on, &at.from)
+            ))
+            .detail("host", host.as_str())
+            .detail("address", at.on.0.ip().to_string())
+            .detail("flaw", why)
+            .witnessed(published.id)
+            .witnessed(id)
+            .owes_step(id);
+        proves(finding, &published);
+    }
+    found.state()
+}
+
+/// What shows that the records bind.
+fn proves(finding: &mut Finding, published: &Published) {
+    if let Standing::Secure((shown, basis)) = published.standing {
+        finding.proof(shown, basis);
+    }
+}
+
+fn without_dnssec(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(State::NotApplicable) };
+    let Some(published) = published(at, &host)? else { return Ok(State::NotApplicable) };
+    match published.standing {
+        Standing::Secure(_) => {}
+        Standing::Untold(id) => return Err(Why::Denied(id)),
+        Standing::Insecure((shown, basis)) => {
+            found
+                .is(Host::new(&host))
+                .says(format!(
+                    "{host} has TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
+                    name_of(&host)
+                ))
+                .detail("host", host.as_str())
+                .detail("name", name_of(&host))
+                .witnessed(published.id)
+                .proof(shown, basis);
+        }
+    }
+    found.state()
+}
