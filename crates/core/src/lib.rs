@@ -19,5 +19,6 @@ pub mod report;
 pub mod roots;
 pub mod subject;
 pub mod target;
+pub mod trace;
 pub mod typed;
 pub mod vantage;

@@ -96,6 +96,10 @@ pub struct Account(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Answer(pub String);
 
+/// A message that was received, by its number in what was given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mail(pub String);
+
 /// A place to look from, by the name it was given (`local`, `socks5://…`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VantageId(pub String);
@@ -116,7 +120,7 @@ macro_rules! shown_as_inner {
         }
     )+};
 }
-shown_as_inner!(Addr, Service, Resolver, Cert, Account, Answer, VantageId);
+shown_as_inner!(Addr, Service, Resolver, Cert, Account, Answer, Mail, VantageId);
 
 /// Any subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +143,8 @@ pub enum Subject {
     Account(Account),
     /// An answer in a bounce or a log.
     Answer(Answer),
+    /// A message that was received.
+    Mail(Mail),
     /// A place to look from.
     Vantage(VantageId),
 }
@@ -184,6 +190,7 @@ kinds! {
     Cert(Cert) = "cert",
     Account(Account) = "account",
     Answer(Answer) = "answer",
+    Mail(Mail) = "mail",
     Vantage(VantageId) = "vantage",
 }
 
@@ -203,6 +210,7 @@ impl FromStr for Subject {
             "cert" => Cert(value.to_owned()).into(),
             "account" => Account(value.to_owned()).into(),
             "answer" => Answer(value.to_owned()).into(),
+            "mail" => Mail(value.to_owned()).into(),
             "vantage" => VantageId(value.to_owned()).into(),
             _ => return Err(bad("kind of subject")),
         })
@@ -229,7 +237,7 @@ impl schemars::JsonSchema for Subject {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^(domain|host|addr|service|resolver|zone|cert|account|answer|vantage):",
+            "pattern": "^(domain|host|addr|service|resolver|zone|cert|account|answer|mail|vantage):",
             "description": "What this is about, as kind:value."
         })
     }
@@ -252,6 +260,7 @@ mod tests {
             "cert:ab12",
             "account:anna@example.org",
             "answer:3",
+            "mail:1",
             "vantage:socks5://192.0.2.1:1080",
         ] {
             let subject: Subject = text.parse().unwrap();

@@ -3,6 +3,7 @@
 //! Everything here is sans-I/O: bytes and times go in, meaning and bytes come out. No sockets, no clock
 //! of its own, no async runtime; so every parser can be fed any bytes, split anywhere, in a test.
 
+pub mod auth_results;
 pub mod banner;
 pub mod console;
 pub mod dialogue;
@@ -10,6 +11,7 @@ pub mod dnsbl;
 pub mod ehlo;
 pub mod enhanced;
 pub mod hello;
+pub mod message;
 pub mod octets;
 pub mod pop3;
 pub mod queue_id;

@@ -22,6 +22,36 @@ pub struct Hop {
     /// The client's address, where the server wrote it down in brackets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
+    /// The version of TLS, where the server wrote it down: `1.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+}
+
+impl Hop {
+    /// Whether the message came by TLS: the version says so, or the protocol's name (RFC 3848, RFC 6531 section 4.3).
+    /// `None` where neither tells: a name without S also stands where a server does not keep to RFC 3848.
+    pub fn is_encrypted(&self) -> Option<bool> {
+        let with = self.with.as_deref().unwrap_or_default().to_ascii_uppercase();
+        match with.as_str() {
+            _ if self.tls.is_some() => Some(true),
+            "ESMTPS" | "ESMTPSA" | "LMTPS" | "LMTPSA" | "UTF8SMTPS" | "UTF8SMTPSA" | "UTF8LMTPS" | "UTF8LMTPSA" => {
+                Some(true)
+            }
+            "SMTP" | "ESMTP" | "ESMTPA" | "LMTP" | "LMTPA" | "UTF8SMTP" | "UTF8SMTPA" | "UTF8LMTP" | "UTF8LMTPA" => {
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the client had logged in: the protocol's name says so (RFC 3848).
+    pub fn is_authenticated(&self) -> bool {
+        let with = self.with.as_deref().unwrap_or_default().to_ascii_uppercase();
+        matches!(
+            with.as_str(),
+            "ESMTPA" | "ESMTPSA" | "LMTPA" | "LMTPSA" | "UTF8SMTPA" | "UTF8SMTPSA" | "UTF8LMTPA" | "UTF8LMTPSA"
+        )
+    }
 }
 
 /// Reads the value of a Received header, unfolded or folded.
@@ -31,6 +61,7 @@ pub fn parse(value: &str) -> Hop {
         None => (value, None),
     };
     let mut hop = Hop { at: date.and_then(parse_date), address: client_address(clauses), ..Hop::default() };
+    hop.tls = tls_version(clauses);
     let words = words_outside_comments(clauses);
     for pair in words.windows(2) {
         let [keyword, word] = pair else { continue };
@@ -56,6 +87,21 @@ fn client_address(clauses: &str) -> Option<IpAddr> {
     let end = head.find(" by ").or_else(|| head.find("\tby ")).unwrap_or(head.len());
     let brackets = head.get(..end)?.split('[').skip(1).filter_map(|part| part.split(']').next());
     brackets.filter_map(|text| text.trim_start_matches("IPv6:").parse().ok()).last()
+}
+
+/// The version of TLS as the servers write it: `TLSv1.3` (Postfix, Sendmail), `TLS1.3` (Exim), `TLS1_3` (Gmail,
+/// Exchange).
+fn tls_version(clauses: &str) -> Option<String> {
+    clauses.match_indices("TLS").find_map(|(at, _)| {
+        let rest = clauses.get(at + 3..)?;
+        let mut signs = rest.strip_prefix('v').unwrap_or(rest).chars();
+        let major = signs.next().filter(char::is_ascii_digit)?;
+        let minor = match signs.next() {
+            Some('.' | '_') => signs.next().filter(char::is_ascii_digit)?,
+            _ => '0',
+        };
+        Some(format!("{major}.{minor}"))
+    })
 }
 
 /// The words of a header outside its comments, which may nest.
@@ -157,6 +203,31 @@ mod tests {
         assert_eq!(exim.address, "2001:db8::9".parse().ok());
         let qmail = parse("(qmail 29052 invoked by uid 89); 19 Apr 2005 23:51:33 -0000");
         assert_eq!(qmail.at, Some(1_113_954_693));
+    }
+
+    #[test]
+    fn the_protocol_and_the_comment_tell_of_tls() {
+        let of = |text: &str| {
+            let hop = parse(text);
+            (hop.tls.clone(), hop.is_encrypted(), hop.is_authenticated())
+        };
+        let version = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            of(
+                "from a (a [192.0.2.1]) (using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)) by b (Postfix) with ESMTPS id 1; x"
+            ),
+            (version("1.3"), Some(true), false)
+        );
+        assert_eq!(
+            of("from a ([192.0.2.1]) by b with esmtpsa (TLS1.2) tls TLS_ECDHE_RSA_WITH_AES_128 (Exim 4.96) id 1; x"),
+            (version("1.2"), Some(true), true)
+        );
+        assert_eq!(
+            of("from a by mx.google.com with ESMTPS id 1 (version=TLS1_3 cipher=TLS_AES bits=1/1); x").0,
+            version("1.3")
+        );
+        assert_eq!(of("from a by b with ESMTPA id 1; x"), (None, Some(false), true));
+        assert_eq!(of("from a by b with HTTP; x"), (None, None, false));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod names;
 mod records;
 mod smtp;
 mod tokens;
+mod traces;
 mod transport;
 mod typed;
 

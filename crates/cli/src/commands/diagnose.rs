@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use maildoctor_core::case::{Case, MAX_CASE_OCTETS};
 
 use super::check::Format;
-use super::render;
+use super::{render, trace};
 use crate::output;
 
 /// Diagnose a saved case again, offline.
@@ -31,5 +31,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     }
     let text = output::read(&args.case, MAX_CASE_OCTETS)?;
     let case = Case::from_json(&text)?;
+    if maildoctor_core::trace::is_of(&case) {
+        return trace::told(&case, &args.format, args.output.as_deref());
+    }
     render::diagnosis(&case, &args.format, args.output.as_deref())
 }

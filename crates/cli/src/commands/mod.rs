@@ -15,3 +15,4 @@ pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod talk;
 pub(crate) mod token;
+pub(crate) mod trace;

@@ -5,6 +5,7 @@ use maildoctor_core::bounce::BounceReport;
 use maildoctor_core::case::Case;
 use maildoctor_core::compare::Comparison;
 use maildoctor_core::report::Report;
+use maildoctor_core::trace::TraceReport;
 
 use crate::output;
 
@@ -27,6 +28,8 @@ enum What {
     Comparison,
     /// Of `bounce --format json`.
     Bounce,
+    /// Of `trace --format json`.
+    Trace,
 }
 
 /// Runs the command and gives its exit code.
@@ -36,6 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         What::Case => schemars::schema_for!(Case),
         What::Comparison => schemars::schema_for!(Comparison),
         What::Bounce => schemars::schema_for!(BounceReport),
+        What::Trace => schemars::schema_for!(TraceReport),
     };
     output::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(0)

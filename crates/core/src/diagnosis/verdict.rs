@@ -7,6 +7,7 @@ use crate::case::{Case, ObsId, Outbound, Why};
 use crate::catalogue::{self, Party, Severity};
 use crate::findings::{Check, State};
 use crate::questions::describe;
+use crate::subject::{Kind as _, Mail};
 
 /// What a run comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -101,12 +102,13 @@ fn left_open(case: &Case, judged: &[Judged], checks: &[Check]) -> Option<Open> {
 fn counts(case: &Case, judged: &Judged) -> bool {
     match judged.finding.party {
         Party::Target | Party::Path | Party::ThirdParty => true,
-        Party::Client => case.terms.credentials,
+        // A message in hand is what the client made.
+        Party::Client => case.terms.credentials || judged.finding.subjects.iter().any(|s| Mail::of(s).is_some()),
         Party::Here => false,
     }
 }
 
-/// Whether any check of a service, or of an answer in a bounce, came to an end: a run that reached nothing cannot call it healthy.
+/// Whether any check of a service, or of an answer in a bounce, or of a message came to an end: a run that reached nothing cannot call it healthy.
 fn saw_anything(case: &Case, checks: &[Check]) -> bool {
     // Where only the DNS was to be checked, the DNS is all there is to see.
     let dns_alone = !case.terms.areas.is_empty() || case.terms.outbound.as_ref().is_some_and(|o| !o.talks);
@@ -120,6 +122,7 @@ fn saw_anything(case: &Case, checks: &[Check]) -> bool {
                 crate::subject::Subject::Service(_)
                     | crate::subject::Subject::Account(_)
                     | crate::subject::Subject::Answer(_)
+                    | crate::subject::Subject::Mail(_)
             )
     })
 }

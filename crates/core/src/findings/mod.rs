@@ -24,6 +24,7 @@ mod reputation;
 #[path = "server-config/mod.rs"]
 mod server_config;
 mod tls;
+mod trace;
 pub(crate) mod vantage;
 mod ways;
 mod window;
@@ -32,7 +33,7 @@ use crate::case::{Case, ObsId, Why};
 use crate::catalogue;
 use crate::options::AREAS;
 use crate::questions::tcp::{Connect, Role};
-use crate::subject::{Account, Addr, Answer, Domain, Host, Kind, Resolver, Service, Subject, VantageId, Zone};
+use crate::subject::{Account, Addr, Answer, Domain, Host, Kind, Mail, Resolver, Service, Subject, VantageId, Zone};
 
 pub(crate) use host::installed;
 
@@ -52,6 +53,7 @@ enum Scope {
     Service(&'static [Role], Examine<Service>),
     Account(Examine<Account>),
     Answer(Examine<Answer>),
+    Mail(Examine<Mail>),
     Resolver(Examine<Resolver>),
     Zone(Examine<Zone>),
     Vantage(Examine<VantageId>),
@@ -108,6 +110,11 @@ impl Rule {
         Self::new(codes, Scope::Answer(examine))
     }
 
+    /// A rule over each message that was received.
+    pub const fn mail(codes: &'static [&'static str], examine: Examine<Mail>) -> Self {
+        Self::new(codes, Scope::Mail(examine))
+    }
+
     /// A rule over each zone that was asked or named.
     pub const fn zone(codes: &'static [&'static str], examine: Examine<Zone>) -> Self {
         Self::new(codes, Scope::Zone(examine))
@@ -148,6 +155,7 @@ impl Rule {
                 }
                 Scope::Account(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Answer(examine) => self.over(case, case.graph().all(), from, examine, out),
+                Scope::Mail(examine) => self.over(case, case.graph().all(), from, examine, out),
                 Scope::Resolver(examine) => {
                     let own = case.graph().below::<Resolver>(&from.clone().into());
                     self.over(case, own, from, examine, out);
@@ -269,6 +277,7 @@ pub fn all() -> Vec<Rule> {
         envelope::rules(),
         delivery::rules(),
         mailbox::rules(),
+        trace::rules(),
         reputation::rules(),
         server_config::rules(),
         vantage::rules(),

@@ -3,7 +3,7 @@
 use super::dns::walk;
 use super::host::{self, clients, lookups};
 use super::sts;
-use super::{bounce, dns, line_ends, mailbox, outbound, place, smtp, tcp, tls};
+use super::{bounce, dns, line_ends, mailbox, outbound, place, smtp, tcp, tls, trace};
 use crate::case::{Observation, Question};
 
 /// What was asked and what was seen; unknown probes are quoted as they stand.
@@ -67,6 +67,8 @@ pub fn describe(observation: &Observation) -> String {
         }),
         bounce::Returned::PROBE => read::<bounce::Returned>(observation)
             .map(|whole| format!("the returned message has {} hops", whole.hops.len())),
+        trace::Received::PROBE => read::<trace::Received>(observation)
+            .map(|w| format!("the message has {} header fields and {} octets", w.fields.len(), w.octets)),
         outbound::Sending::PROBE => read::<outbound::Sending>(observation).map(|w| {
             let all: Vec<String> = w.addresses.iter().map(|source| source.address.to_string()).collect();
             format!("mail leaves from {}", if all.is_empty() { "nowhere".to_owned() } else { all.join(" and ") })

@@ -19,6 +19,8 @@ pub mod smtp;
 pub mod sts;
 pub mod tcp;
 pub mod tls;
+pub mod trace;
+pub mod way;
 
 pub use describe::describe;
 

@@ -1,0 +1,82 @@
+//! Received messages as a user has them: a file, standard input, a kept case.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const LATE: &str = "\
+Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=anna@example.net; dmarc=pass header.from=example.net
+Received: from mx.example.org ([192.0.2.7]) by store.example.org with LMTP id 3; Tue, 24 Nov 2026 13:31:08 +0000
+Received: from mail.example.net (mail.example.net [198.51.100.9]) by mx.example.org (Postfix) with ESMTPS id 2; Tue, 24 Nov 2026 13:00:07 +0000
+From: Anna <anna@example.net>
+Date: Tue, 24 Nov 2026 13:00:00 +0000
+Message-ID: <1@example.net>
+
+At noon.
+";
+
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_maildoctor"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that has said its word already need not read on.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_late_message_names_the_hop_in_words_and_json_and_again_from_its_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = folder.path().join("case.json");
+    let case = case.to_str().unwrap();
+    let output = run(&["trace", "-", "--save", case], LATE.as_bytes());
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("store.example.org got the message 31 min after mx.example.org had it"), "{text}");
+    let again = run(&["diagnose", case], b"");
+    assert_eq!((again.status.code(), again.stdout), (Some(1), output.stdout));
+    let json = run(&["diagnose", case, "--format", "json"], b"");
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&report["hops"][1]["slowest"], &report["hops"][1]["delay_s"]), (&true.into(), &1861.into()));
+    let schema: Value = serde_json::from_slice(&run(&["schema", "trace"], b"").stdout).unwrap();
+    jsonschema::validator_for(&schema).unwrap().validate(&report).unwrap();
+}
+
+#[test]
+fn what_is_no_message_is_said_in_one_line() {
+    for (arguments, input) in [
+        (&["trace", "-"][..], &b""[..]),
+        (&["trace", "-"], b"Dear all,\nlunch is at noon.\n"),
+        (&["trace", "/does/not/exist"], b""),
+        (&["trace", "/"], b""),
+        (&["trace", "-", "--format", "text,json"], b"A: b\n"),
+    ] {
+        let output = run(arguments, input);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?} {error}");
+        assert!(error.starts_with("error: ") && error.lines().count() == 1, "{arguments:?} {error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_hostile_header_is_bounded_and_steers_no_terminal() {
+    let evil = "Received: from \x1b]0;owned\x07 by \u{202e}evil; Tue, 24 Nov 2026 13:00:05 +0000\nX-Spam-Status: Yes, score=9\nSubject: \x1b[2J\n";
+    let output = run(&["trace", "-"], evil.repeat(20_000).as_bytes());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+    assert!(text.lines().count() < 500 && output.status.code() == Some(1));
+}
