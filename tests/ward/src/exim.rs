@@ -85,7 +85,8 @@ impl Exim {
         write("/etc/exim4/exim4.conf", config)?;
         write("/etc/exim4/exim.crt", &identity.chain)?;
         write("/etc/exim4/exim.key", &identity.key)?;
-        for (folder, owner) in [("/var/spool/exim4", 64006), ("/var/log/exim4", 64006), (MAIL, 64005)] {
+        let folders = [("/var/spool/exim4", 64006), ("/var/log/exim4", 64006), ("/run/exim4", 64006), (MAIL, 64005)];
+        for (folder, owner) in folders {
             fs::create_dir_all(folder).map_err(WardError::io(folder))?;
             chown(folder, Some(owner), Some(owner)).map_err(WardError::io(folder))?;
         }

@@ -1,6 +1,9 @@
 //! `maildoctor isolate` on a trial's machine, and what it said.
 
 use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -8,7 +11,69 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{WardError, program};
+use crate::{WardError, daemon::output_of, program};
+
+/// Where shadows lie while they run.
+const SHADOWS: &str = "/run/maildoctor-shadows";
+
+/// A server as it stands on disk and runs: what `isolate` must leave alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Untouched {
+    folders: Vec<String>,
+    /// Every file by its content; sockets and links by name.
+    files: BTreeMap<String, Vec<u8>>,
+    /// The processes of all mail servers, by number and command line.
+    processes: String,
+}
+
+impl Untouched {
+    /// Looks at what lies in `folders` and at what runs.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn now(folders: &[&str]) -> Result<Self, WardError> {
+        let mut files = BTreeMap::new();
+        for folder in folders {
+            walk(Path::new(folder), &mut files).map_err(WardError::io(*folder))?;
+        }
+        let listing = output_of(Command::new("ps").args(["-e", "-o", "pid=,args="]))?;
+        // What has ended stays in the list here, for the trial is the first process and collects nobody.
+        let ours = |line: &&str| {
+            !line.ends_with("<defunct>") && ["postfix", "exim", "maildoctor"].iter().any(|name| line.contains(name))
+        };
+        let processes = listing.lines().filter(ours).collect::<Vec<_>>().join("\n");
+        Ok(Self { folders: folders.iter().map(|folder| (*folder).to_owned()).collect(), files, processes })
+    }
+
+    /// All is as it was, and no shadow is left.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] with what is not.
+    pub fn still(&self) -> Result<(), WardError> {
+        let folders: Vec<&str> = self.folders.iter().map(String::as_str).collect();
+        let after = Self::now(&folders)?;
+        if *self != after {
+            let names = self.files.keys().chain(after.files.keys());
+            let changed: Vec<_> = names.filter(|name| self.files.get(*name) != after.files.get(*name)).collect();
+            return Err(WardError::Wrong(format!(
+                "the server was touched: {changed:?}\n{}\n{}",
+                self.processes, after.processes
+            )));
+        }
+        let left = fs::read_dir(SHADOWS).map_err(WardError::io(SHADOWS))?.count();
+        if left > 0 { Err(WardError::Wrong(format!("{left} shadows are left"))) } else { Ok(()) }
+    }
+}
+
+fn walk(path: &Path, into: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if !kind.is_dir() {
+        let content = if kind.is_file() { fs::read(path)? } else { Vec::new() };
+        into.insert(path.display().to_string(), content);
+        return Ok(());
+    }
+    fs::read_dir(path)?.try_for_each(|entry| walk(&entry?.path(), into))
+}
 
 /// What `isolate` came to.
 #[derive(Debug)]
@@ -18,18 +83,18 @@ pub struct Isolated {
     progress: String,
 }
 
-fn command(arguments: &[&str]) -> Result<Command, WardError> {
+fn command(control: &str) -> Result<Command, WardError> {
     let mut command = Command::new(program::given()?);
-    command.args(["isolate", "--control", "postfix", "--format", "json"]).args(arguments);
+    command.args(["isolate", "--control", control, "--format", "json"]);
     Ok(command)
 }
 
-/// Runs `maildoctor isolate --control postfix` with `arguments` to its end.
+/// Runs `maildoctor isolate` with a control to its end.
 ///
 /// # Errors
 /// When the program does not run, or says something that is no JSON.
-pub fn isolate(arguments: &[&str]) -> Result<Isolated, WardError> {
-    let output = command(arguments)?.output().map_err(WardError::io("running isolate"))?;
+pub fn isolate(control: &str) -> Result<Isolated, WardError> {
+    let output = command(control)?.output().map_err(WardError::io("running isolate"))?;
     let progress = String::from_utf8_lossy(&output.stderr).into_owned();
     let json = serde_json::from_slice(&output.stdout)
         .map_err(|error| WardError::Wrong(format!("no JSON ({error})\n{progress}")))?;
@@ -40,9 +105,12 @@ pub fn isolate(arguments: &[&str]) -> Result<Isolated, WardError> {
 ///
 /// # Errors
 /// When the program does not run, or ended before.
-pub fn isolate_killed_after(delay: Duration) -> Result<(), WardError> {
-    let mut child =
-        command(&[])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(WardError::io("running isolate"))?;
+pub fn isolate_killed_after(control: &str, delay: Duration) -> Result<(), WardError> {
+    let mut child = command(control)?
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(WardError::io("running isolate"))?;
     thread::sleep(delay);
     let ended = child.try_wait().map_err(WardError::io("isolate"))?;
     child.kill().map_err(WardError::io("killing isolate"))?;
@@ -79,5 +147,19 @@ impl Isolated {
             "{outcome:?}, exit {:?}: {guilty:?} and not {ids:?}\n{}",
             self.exit, self.progress
         )))
+    }
+
+    /// Runs what is said to be the remedy.
+    ///
+    /// # Errors
+    /// When there is none, or a command fails.
+    pub fn apply_remedy(&self) -> Result<(), WardError> {
+        let steps = self.json.get("remedy").and_then(Value::as_array).into_iter().flatten();
+        let commands: Vec<&str> =
+            steps.filter_map(|step| step.get("commands")?.as_array()).flatten().filter_map(Value::as_str).collect();
+        if commands.is_empty() {
+            return Err(WardError::Wrong("there is no remedy".to_owned()));
+        }
+        commands.iter().try_for_each(|command| output_of(Command::new("sh").args(["-ec", command])).map(drop))
     }
 }

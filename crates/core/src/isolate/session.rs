@@ -33,7 +33,7 @@ impl Clients {
         Self { given, next: AtomicU32::new(start) }
     }
 
-    fn next(&self) -> IpAddr {
+    pub(super) fn next(&self) -> IpAddr {
         self.given.unwrap_or_else(|| {
             let last = self.next.fetch_add(1, Ordering::Relaxed) % 254 + 1;
             IpAddr::V4(Ipv4Addr::new(203, 0, 113, u8::try_from(last).unwrap_or(1)))
@@ -61,12 +61,17 @@ impl Session {
             IpAddr::V4(ip) => format!("PROXY TCP4 {ip} 127.0.0.1 50000 25\r\n"),
             IpAddr::V6(ip) => format!("PROXY TCP6 {ip} ::1 50000 25\r\n"),
         };
-        let mut waits = Waits::default();
         if talk.send_raw(header.as_bytes()).await.is_err() {
             return Err(ControlError::unusable("the shadow closed the connection at once", "look into the mail log"));
         }
+        Ok(self.measured(talk, client).await)
+    }
+
+    /// Measures each reply up to RCPT, on a connection over which the shadow knows who the client is.
+    pub(super) async fn measured(&self, mut talk: Talk, client: IpAddr) -> Waits {
+        let mut waits = Waits::default();
         let Some(banner) = talk.hear(self.limit).await.or_else(|| talk.give_up()) else {
-            return Ok(waits);
+            return waits;
         };
         waits.note(&banner);
         let literal = match client {
@@ -85,7 +90,7 @@ impl Session {
             }
         }
         talk.quit().await;
-        Ok(waits)
+        waits
     }
 }
 

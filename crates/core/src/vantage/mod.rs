@@ -49,6 +49,13 @@ pub struct Connection {
     _permit: Permit,
 }
 
+impl Connection {
+    /// The other end is a process that we started ourselves.
+    pub fn to_process(stream: Box<dyn Stream>) -> Self {
+        Self { stream, local: None, _permit: Permit::unneeded() }
+    }
+}
+
 enum Way {
     Direct { bind: Option<IpAddr> },
     Socks5(Socks),

@@ -25,6 +25,13 @@ pub struct Permit {
     _address: Option<OwnedSemaphorePermit>,
 }
 
+impl Permit {
+    /// For what no peer has to bear: a process of ours.
+    pub fn unneeded() -> Self {
+        Self { _service: None, _address: None }
+    }
+}
+
 impl Polite {
     /// Waits until another connection is within the limits.
     pub async fn permit(&self, to: SocketAddr) -> Permit {

@@ -17,11 +17,12 @@ use super::check::Format;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maildoctor isolate --control postfix
+  maildoctor isolate --control exim
   maildoctor isolate --control postfix --client 198.51.100.7 --format json
   maildoctor isolate --control lab --in-place
   maildoctor isolate --restore
 
-With postfix, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off,
+With postfix and exim, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off,
 and it is measured how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any
 client. It prints the command that applies the remedy, and does not run it.
 
@@ -32,9 +33,9 @@ pub(crate) struct Args {
     /// Which server this is, and what drives it.
     #[arg(long, value_enum, required_unless_present = "restore")]
     control: Option<Kind>,
-    /// The folder of the server's settings.
-    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
-    mta_config: PathBuf,
+    /// The folder of Postfix's settings, or the file of Exim's [default: /etc/postfix, or the file that Exim uses].
+    #[arg(long, value_name = "PATH")]
+    mta_config: Option<PathBuf>,
     /// The address that clients come from [default: a fresh one of 203.0.113.0/24 each time].
     #[arg(long, value_name = "ADDR")]
     client: Option<IpAddr>,
@@ -72,6 +73,8 @@ pub(crate) struct Args {
 enum Kind {
     /// Postfix on this machine, by copies of it; needs root.
     Postfix,
+    /// Exim on this machine, by copies of it; needs root.
+    Exim,
     /// The console of a lab.
     Lab,
 }
@@ -80,11 +83,12 @@ enum Kind {
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match args.control {
         _ if args.restore => in_place::restore(args),
-        None => bail!("it must be known which server this is; add --control postfix or --control lab"),
-        Some(Kind::Postfix) if args.in_place => {
-            bail!("copies of a Postfix serve, and its own settings are never changed; leave --in-place out")
+        None => bail!("it must be known which server this is; add --control postfix, exim or lab"),
+        Some(Kind::Postfix | Kind::Exim) if args.in_place => {
+            bail!("copies of the server serve, and its own settings are never changed; leave --in-place out")
         }
-        Some(Kind::Postfix) => shadow::run(args),
+        Some(Kind::Postfix) => shadow::run(args, shadow::Server::Postfix),
+        Some(Kind::Exim) => shadow::run(args, shadow::Server::Exim),
         Some(Kind::Lab) if !args.in_place => bail!(
             "the lab's settings can only be tried in place; add --in-place, which shows what it will do and asks first"
         ),

@@ -1,20 +1,32 @@
 //! `isolate` on copies of the server: which setting makes it wait, and nothing of production touched.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::bail;
-use maildoctor_core::isolate::shadow::{self, postfix::PostfixShadows};
+use maildoctor_core::isolate::shadow::{self, exim::EximShadows, postfix::PostfixShadows};
 use maildoctor_core::isolate::{
     Clients, Control, Culprit, Event, How, Isolation, Note, Outcome, Rules, Session, Waits, experiment,
 };
+use maildoctor_core::questions::host::postfix::PostfixView;
 use maildoctor_core::report::text::harmless;
 
 use super::{Args, Format};
 use crate::commands::lab::stop;
 use crate::output;
 
+/// Where Postfix's settings lie, unless told otherwise.
+const POSTFIX: &str = "/etc/postfix";
+
+/// Which server is copied.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Server {
+    Postfix,
+    Exim,
+}
+
 /// Runs the command and gives its exit code.
-pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+pub(super) fn run(args: &Args, server: Server) -> anyhow::Result<u8> {
     if args
         .rcpt
         .as_ref()
@@ -25,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = isolate(args) => ended,
+            ended = isolate(args, server) => ended,
             () = stop() => Err(anyhow::anyhow!("stopped before the end; the copies are gone, and the server was not touched")),
         }
     });
@@ -34,20 +46,43 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(u8::from(found.outcome != Outcome::Quick))
 }
 
-async fn isolate(args: &Args) -> anyhow::Result<(Isolation, String)> {
+async fn isolate(args: &Args, server: Server) -> anyhow::Result<(Isolation, String)> {
     let cleaned = shadow::clean()?;
     if cleaned > 0 {
         anstream::eprintln!("{cleaned} copies that an earlier run left behind were ended and removed");
     }
-    let control = PostfixShadows::of(&args.mta_config, |view| Session {
+    let session = |host: &str| Session {
         clients: Clients::new(args.client),
-        rcpt: args
-            .rcpt
-            .clone()
-            .unwrap_or_else(|| format!("maildoctor-shadow@{}", view.setting("myhostname").unwrap_or("localhost"))),
+        rcpt: args.rcpt.clone().unwrap_or_else(|| format!("maildoctor-shadow@{host}")),
         limit: args.timeout,
-    })
-    .await?;
+    };
+    let given = args.mta_config.as_deref();
+    match server {
+        Server::Postfix => {
+            let named = |view: &PostfixView| session(view.setting("myhostname").unwrap_or("localhost"));
+            measure(args, &PostfixShadows::of(given.unwrap_or(Path::new(POSTFIX)), named).await?).await
+        }
+        Server::Exim => {
+            let exim = EximShadows::of(given, session).await?;
+            if let Some(limit) = exim.ident() {
+                anstream::eprintln!(
+                    "Not tried: the server also asks clients' ident service (rfc1413_query_timeout, {} s), and a copy does not. \
+                     Whether that waits is shown by `maildoctor check … --on-host`.",
+                    limit.as_secs()
+                );
+            }
+            measure(args, &exim).await
+        }
+    }
+}
+
+async fn measure(args: &Args, control: &impl Control) -> anyhow::Result<(Isolation, String)> {
+    if control.candidates().is_empty() {
+        bail!(
+            "the settings name no DNS list, lookup, service or pause that a client could wait for; look for the wait elsewhere with \
+             `maildoctor check … --on-host`"
+        );
+    }
     let watch = |event: Event| match event {
         Event::Round { why, of } => anstream::eprintln!("{of} measurements: {why}"),
         Event::Measured(measured) => {
@@ -60,9 +95,9 @@ async fn isolate(args: &Args) -> anyhow::Result<(Isolation, String)> {
             anstream::eprintln!("  {:>6} s {off}", seconds(measured.waits.total_ms()));
         }
     };
-    let found = experiment(&control, Rules { tries: usize::from(args.tries) }, &watch).await?;
+    let found = experiment(control, Rules { tries: usize::from(args.tries) }, &watch).await?;
     let text = match args.format {
-        Format::Text => in_words(&found, &control),
+        Format::Text => in_words(&found, control),
         Format::Json => {
             let remedy = control.remedy(&found.guilty());
             let value = serde_json::json!({"schema": "maildoctor/isolation/1", "isolation": found, "remedy": remedy});
@@ -118,9 +153,13 @@ fn in_words(found: &Isolation, control: &impl Control) -> String {
     for note in &found.notes {
         let _ = writeln!(out, "\nNote: {}", harmless(&of_note(note)));
     }
-    for step in control.remedy(&found.guilty()) {
-        if !step.commands.is_empty() {
-            let _ = writeln!(out, "\nTo take it out of the settings (nothing of this was run):");
+    let steps = control.remedy(&found.guilty());
+    if steps.iter().any(|step| !step.commands.is_empty()) {
+        let _ = writeln!(out, "\nTo take it out of the settings (nothing of this was run):");
+        for step in steps {
+            if step.commands.is_empty() {
+                let _ = writeln!(out, "  {}", harmless(&step.text));
+            }
             for command in step.commands {
                 let _ = writeln!(out, "  {}", harmless(&command));
             }

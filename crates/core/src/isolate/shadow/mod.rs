@@ -3,15 +3,19 @@
 //! Every shadow lives in a folder below [`base`], and every process of it has that folder as its working directory or in its
 //! arguments: by that it is found and ended, at the end, on error, and at the next run when this one was killed.
 
+pub mod exim;
 pub mod postfix;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use tokio::process::Command;
 
 use super::ControlError;
 use crate::probe::host::sockets::pids;
@@ -21,6 +25,9 @@ const BASE: &str = "/run/maildoctor-shadows";
 
 /// The file in a shadow's folder that says whose it is.
 const OWNER: &str = "owner";
+
+/// The file in a shadow's folder that its processes complain into.
+const COMPLAINT: &str = "complaint";
 
 /// How often is looked whether the killed are gone, and how long between.
 const LOOKS: usize = 100;
@@ -132,6 +139,37 @@ fn cannot(path: &Path, error: &std::io::Error) -> ControlError {
         format!("{} cannot be made or read: {error}", path.display()),
         "a shadow needs root and a little room below /run",
     )
+}
+
+/// A process of the copy that lies in `folder`: a clean environment, its complaints beside its settings.
+pub(super) fn prepared(command: &mut Command, folder: &Path) -> Result<(), ControlError> {
+    let complaint = folder.join(COMPLAINT);
+    let errors = fs::File::create(&complaint).map_err(|error| cannot(&complaint, &error))?;
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors)
+        .kill_on_drop(true);
+    Ok(())
+}
+
+/// Why a copy ended before it was measured: its last complaint, or how it ended.
+pub(super) fn ended_at_once(named: &str, folder: &Path, status: std::io::Result<ExitStatus>) -> ControlError {
+    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    let said = fs::read_to_string(folder.join(COMPLAINT)).unwrap_or_default();
+    let why = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or(&status).trim();
+    ControlError::unusable(
+        format!("the copy of {named} ended at once ({why})"),
+        "see whether the server itself starts with these settings",
+    )
+}
+
+/// A copy could not be started at all.
+pub(super) fn not_started(named: &str, error: &std::io::Error) -> ControlError {
+    ControlError::unusable(format!("{named} cannot be started: {error}"), "see whether it is installed whole")
 }
 
 /// A loopback address and port that nobody has: of the whole 127.0.0.0/8, so that no two runs meet.

@@ -15,9 +15,14 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What it is called: Debian's name first.
 const NAMES: [&str; 2] = ["exim4", "exim"];
 
+/// The Exim that is installed, by its program's name.
+pub fn installed() -> Option<&'static str> {
+    NAMES.into_iter().find(|name| find(name).is_some())
+}
+
 /// Reads the settings of the Exim that is installed; gives its program and them.
 pub async fn settings(context: &Context) -> Option<(&'static str, EximWire)> {
-    let program = NAMES.into_iter().find(|name| find(name).is_some())?;
+    let program = installed()?;
     let (wire, times) = context.timed(read(program)).await;
     super::record(context, &Exim { program: program.to_owned() }, times, &wire);
     Exim::read(wire).map(|view| (program, view))

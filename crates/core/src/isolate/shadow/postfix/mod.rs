@@ -6,13 +6,12 @@ mod remedy;
 mod restrictions;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use self::restrictions::Out;
-use super::{Folder, free_place};
+use super::{Folder, ended_at_once, free_place, not_started, prepared};
 use crate::case::Question;
 use crate::catalogue::Step;
 use crate::isolate::{Candidate, Control, ControlError, Kind, Off, Session, Waits};
@@ -90,11 +89,12 @@ impl PostfixShadows {
     fn out(&self, off: &Off) -> Out {
         let mut out = Out::default();
         for candidate in self.candidates.iter().filter(|candidate| off.contains(&candidate.id)) {
-            let Some(what) = candidate.what.clone() else { continue };
-            match candidate.kind {
-                Kind::List => out.zones.insert(what),
-                _ => out.sockets.insert(what),
-            };
+            match (candidate.kind, candidate.what.clone()) {
+                (Kind::GreetPause, _) => out.pauses = true,
+                (Kind::List, Some(zone)) => _ = out.zones.insert(zone),
+                (_, Some(socket)) => _ = out.sockets.insert(socket),
+                (_, None) => {}
+            }
         }
         out
     }
@@ -118,30 +118,13 @@ impl Control for PostfixShadows {
         let place = free_place()?;
         self.lay_out(folder.path(), place, off)?;
         let life = self.session.limit.as_secs().saturating_mul(4).saturating_add(OUTLIVES_SECONDS);
-        let started = Command::new(self.daemons.join("master"))
-            .arg("-c")
-            .arg(folder.path().join("config"))
-            .args(["-e", &life.to_string(), "-d"])
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let mut master = started.map_err(|error| {
-            ControlError::unusable(
-                format!("Postfix's master cannot be started: {error}"),
-                "see daemon_directory in main.cf",
-            )
-        })?;
+        let mut master = Command::new(self.daemons.join("master"));
+        master.arg("-c").arg(folder.path().join("config")).args(["-e", &life.to_string(), "-d"]);
+        prepared(&mut master, folder.path())?;
+        let mut master = master.spawn().map_err(|error| not_started("Postfix", &error))?;
         let waits = tokio::select! {
             waits = self.session.with(place) => waits,
-            status = master.wait() => Err(ControlError::unusable(
-                format!("the copy of Postfix ended at once ({})", status.map_or_else(|e| e.to_string(), |s| s.to_string())),
-                "see whether `postfix check` finds fault with the settings",
-            )),
+            status = master.wait() => Err(ended_at_once("Postfix", folder.path(), status)),
         };
         drop(folder);
         let _ = master.wait().await;
@@ -164,8 +147,9 @@ fn candidates(asks: &Asks) -> Vec<Candidate> {
             None => found.push(new),
         }
     };
-    for pause in asks.pauses.iter().filter(|pause| pause.stage == Stage::Screen) {
-        add(Kind::Postscreen, None, &pause.place);
+    for pause in asks.pauses.iter().filter(|pause| pause.stage <= Stage::Rcpt) {
+        let kind = if pause.stage == Stage::Screen { Kind::Postscreen } else { Kind::GreetPause };
+        add(kind, None, &pause.place);
     }
     if let Some((_, place)) = &asks.reverse {
         add(Kind::ReverseLookup, None, place);

@@ -13,6 +13,8 @@ pub(super) struct Out {
     pub(super) zones: BTreeSet<String>,
     /// Policy services and milters, as they are named.
     pub(super) sockets: BTreeSet<String>,
+    /// Every `sleep`.
+    pub(super) pauses: bool,
 }
 
 /// Where the words of a value stand: split at blanks and commas, but not within braces.
@@ -51,6 +53,7 @@ pub(super) fn without(value: &str, out: &Out) -> String {
     let word = |at: usize| spans.get(at).and_then(|span| value.get(span.clone()));
     let gone = |name: &str, argument: Option<&str>| match argument {
         Some(argument) if asks_a_list(name) => out.zones.contains(&zone_of(argument)),
+        Some(_) if name == "sleep" => out.pauses,
         Some(argument) if name == "check_policy_service" => out.sockets.contains(first(argument)),
         _ => false,
     };
@@ -131,7 +134,7 @@ mod tests {
 
     fn out(zones: &[&str], sockets: &[&str]) -> Out {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Out { zones: set(zones), sockets: set(sockets) }
+        Out { zones: set(zones), sockets: set(sockets), pauses: false }
     }
 
     #[test]
@@ -146,6 +149,13 @@ mod tests {
             "permit_mynetworks reject_rbl_client A.example=127.0.0.[2..4] reject"
         );
         assert_eq!(without(value, &out(&["c.example"], &[])), value);
+    }
+
+    #[test]
+    fn pauses_go_with_their_time() {
+        let paused = Out { pauses: true, ..Out::default() };
+        assert_eq!(without("sleep 5, reject_rbl_client a.example", &paused), "reject_rbl_client a.example");
+        assert_eq!(without("sleep 5", &out(&["a.example"], &[])), "sleep 5");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::questions::host::asks::{Asks, List, Pause, Place, Spares, Stage};
 use crate::questions::host::postfix::files::time_ms;
 
 /// What opens a statement of an ACL.
-const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
+pub const VERBS: [&str; 7] = ["accept", "defer", "deny", "discard", "drop", "require", "warn"];
 
 /// How often macros within macros are replaced.
 const MAX_DEPTH: usize = 8;
@@ -135,7 +135,8 @@ fn condition(line: &str) -> Option<(&str, &str)> {
     Some((name.split_whitespace().next_back()?.trim_start_matches('!'), value.trim()))
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text can be the name of an ACL.
+pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'_')
 }
 
@@ -174,8 +175,8 @@ fn replaced(value: &str, macros: &BTreeMap<String, String>) -> String {
     value
 }
 
-/// A list in a condition: its zone, and whether it is asked for the client's address.
-fn zones(value: &str) -> Vec<(String, bool)> {
+/// The lists in a `dnslists` condition: the zone of each, and whether it is asked for the client's address.
+pub fn zones(value: &str) -> Vec<(String, bool)> {
     let (separator, items) = match value.strip_prefix('<').and_then(|rest| rest.chars().next()) {
         Some(separator) => (separator, value.get(1 + separator.len_utf8()..).unwrap_or_default()),
         None => (':', value),
