@@ -6,6 +6,11 @@ use super::sts;
 use super::{bounce, dns, line_ends, mailbox, outbound, place, smtp, tcp, tls, trace};
 use crate::case::{Observation, Question};
 
+/// A length of time as people say it: whole milliseconds under a second, else seconds with a tenth.
+pub fn length(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", ms as f64 / 1000.0) }
+}
+
 /// What was asked and what was seen; unknown probes are quoted as they stand.
 pub fn describe(observation: &Observation) -> String {
     let known = match observation.probe.as_str() {

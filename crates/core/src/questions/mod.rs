@@ -22,7 +22,7 @@ pub mod tls;
 pub mod trace;
 pub mod way;
 
-pub use describe::describe;
+pub use describe::{describe, length};
 
 use crate::case::{Graph, Observation, Question, link_as};
 

@@ -48,7 +48,7 @@ pub(crate) enum Format {
   maildoctor check --outbound me@mine.example you@theirs.example --helo mail.mine.example
   maildoctor check --outbound me@mine.example you@theirs.example --source-ip 192.0.2.25
 
-With --outbound the sender is looked at: on the host that sends, the receiver's own replies show what it has against
+With --outbound the sender is looked at: on the host that sends, the receiver's own replies show what it has against \
 it; for the address of another machine (--source-ip) what the receiver can look up. Blacklists are asked for it.
 
 A bare name is a domain. With a host and port, a URL or an IP address no domain is tested unless --domain names one.")]

@@ -22,8 +22,8 @@ use super::check::Format;
   maildoctor isolate --control lab --in-place
   maildoctor isolate --restore
 
-With postfix and exim, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off,
-and it is measured how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any
+With postfix and exim, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off, \
+and it is measured how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any \
 client. It prints the command that applies the remedy, and does not run it.
 
 With lab --in-place the settings of the running lab are changed by halves and put back; everything is shown and asked first.

@@ -24,7 +24,7 @@ const TRIES: usize = 5;
   maildoctor lab console blacklists remove dnsbl.lab.example
   echo restart | maildoctor lab console --at /tmp/maildoctor-lab-1234-0123456789abcdef
 
-Without an order it reads them line by line from standard input; when that is no terminal, the first that fails
+Without an order it reads them line by line from standard input; when that is no terminal, the first that fails \
 ends it with exit code 3.", HELP.lines().map(|line| format!("  {line}\n")).collect::<String>()))]
 pub(crate) struct Args {
     /// The folder of the lab, which it prints as its files; needed only where several run.

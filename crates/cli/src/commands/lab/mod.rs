@@ -27,9 +27,9 @@ use crate::output;
   maildoctor lab --scenario story.toml
   maildoctor lab console blacklists
 
-It prints a `check` command that looks at it, then what happens, until Ctrl-C. It needs no rights and no network.
-The exchangers look a client up before they greet it, and know it from then on: its reverse name, then one
-blacklist server after the other. What they look up is set at the console, `maildoctor lab console`, while the lab
+It prints a `check` command that looks at it, then what happens, until Ctrl-C. It needs no rights and no network. \
+The exchangers look a client up before they greet it, and know it from then on: its reverse name, then one \
+blacklist server after the other. What they look up is set at the console, `maildoctor lab console`, while the lab \
 runs; --settings keeps it for the next.")]
 pub(crate) struct Args {
     /// A fault by its catalogue code; repeatable.

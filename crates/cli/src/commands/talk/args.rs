@@ -14,10 +14,10 @@ use crate::commands::secret::PasswordArgs;
   maildoctor talk imaps://mail.example.org --from ssh:outside.example.net
   printf 'EHLO client.example\\n:expect 250 STARTTLS\\nQUIT\\n' | maildoctor talk mail.example.org:25
 
-A line that begins with a colon is ours: :help lists them, and :: sends a line that begins with one.
+A line that begins with a colon is ours: :help lists them, and :: sends a line that begins with one. \
 From a pipe each line waits for the reply to the one before; the end of the input ends the session.
 
-Exit codes: 0 the session came to its end, 2 a reply was not the expected one, or the server could not be
+Exit codes: 0 the session came to its end, 2 a reply was not the expected one, or the server could not be \
 reached, kept silent or hung up, 3 bad usage or an error.")]
 pub(crate) struct Args {
     /// host:port, or a URL: smtp, smtps, submission, submissions, imap, imaps, pop3, pop3s.

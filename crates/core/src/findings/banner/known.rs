@@ -12,6 +12,7 @@ use super::super::{At, Basis, Found, Rule, Share, State, Told};
 use super::waits::{SLOW_MS, SUSPECT_MS};
 use crate::case::{Seen, Skip, Why};
 use crate::questions::dns::{ReverseNames, Via};
+use crate::questions::length;
 use crate::questions::smtp::{Banner, BannerView, FIRST, FRESH, FRESH_AGAIN, SECOND};
 use crate::questions::tcp::Role;
 use crate::subject::{Addr, Service, VantageId};
@@ -83,11 +84,11 @@ fn two_addresses(
     let Standing { what, because } = match again.map(|b| (b.wire.exchange.wait_ms(), came_at_once(&b, slow))) {
         Some((again, true)) => Standing {
             what: "cached",
-            because: format!("for a second visit from {source} is greeted after {}", after(again)),
+            because: format!("for a second visit from {source} is greeted after {}", length(again)),
         },
         Some((again, false)) => Standing {
             what: "whitelisted",
-            because: format!("for a second visit from {source} waits {} again, so nothing is cached", after(again)),
+            because: format!("for a second visit from {source} waits {} again, so nothing is cached", length(again)),
         },
         None => Standing { what: EITHER, because: "and a second visit from there would tell".to_owned() },
     };
@@ -96,8 +97,8 @@ fn two_addresses(
         .says(format!(
             "{} greets the usual address of {from} after {} and {source}, an address of the same place that it had not seen before, after {}: it knows the one and looks up the other; the usual one is {what}, {because}",
             called(at.case, &at.on, from),
-            after(quick),
-            after(slow)
+            length(quick),
+            length(slow)
         ))
         .detail("address", at.on.0.ip().to_string())
         .detail("delay_ms", slow)
@@ -115,7 +116,7 @@ fn two_places(at: &At<'_, Service>, found: &mut Found<'_>, slow: &[&Sight<'_>], 
     let (Some(delay), false) = (worst, quick.is_empty()) else { return };
     let standing = standing(at, slow, quick);
     let list = |sights: &[&Sight<'_>]| {
-        let each = |sight: &&Sight<'_>| format!("{} after {}", sight.from, after(sight.wait_ms().unwrap_or_default()));
+        let each = |sight: &&Sight<'_>| format!("{} after {}", sight.from, length(sight.wait_ms().unwrap_or_default()));
         sights.iter().map(each).collect::<Vec<_>>().join(" and ")
     };
     let places = |sights: &[&Sight<'_>]| sights.iter().map(|s| s.from.to_string()).collect::<Vec<_>>().join(", ");
@@ -156,27 +157,27 @@ fn standing(at: &At<'_, Service>, slow: &[&Sight<'_>], quick: &[&Sight<'_>]) -> 
             because: format!(
                 "for {}, an address of the same network that it had never seen, is greeted after {} as well, and no cache holds that",
                 source(new),
-                after(new.wire.exchange.wait_ms())
+                length(new.wire.exchange.wait_ms())
             ),
         },
         (_, Some((from, again, false))) => Standing {
             what: "whitelisted",
-            because: format!("for a second visit from {from} waits {} again, so nothing is cached", after(again)),
+            because: format!("for a second visit from {from} waits {} again, so nothing is cached", length(again)),
         },
         (Some(new), Some((from, again, true))) => Standing {
             what: "cached",
             because: format!(
                 "for {}, which it had never seen, waits {}, and a second visit from {from} is greeted after {}",
                 source(new),
-                after(new.wire.exchange.wait_ms()),
-                after(again)
+                length(new.wire.exchange.wait_ms()),
+                length(again)
             ),
         },
         (None, Some((from, again, true))) => Standing {
             what: EITHER,
             because: format!(
                 "for a second visit from {from} is greeted after {}, so what it looks up is kept for a while; an address that it has never seen (--bind) would tell",
-                after(again)
+                length(again)
             ),
         },
         (_, None) => Standing {
@@ -194,8 +195,4 @@ fn tells(again: &Seen<'_, BannerView>) -> bool {
 /// Whether a second visit was greeted quickly beside the first, in milliseconds.
 fn came_at_once(again: &Seen<'_, BannerView>, first_ms: u64) -> bool {
     again.reply().is_some() && again.wire.exchange.wait_ms().saturating_mul(4) < first_ms
-}
-
-fn after(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", ms as f64 / 1000.0) }
 }

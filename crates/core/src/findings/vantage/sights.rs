@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, ObsId, Seen};
+use crate::questions::length;
 use crate::questions::smtp::{BannerView, Channel, Ehlo, FIRST, StepView};
 use crate::questions::tcp::{Connect, ConnectWire, Role};
 use crate::questions::tls::{Handshake, TlsView, Trust};
@@ -110,12 +111,11 @@ impl<'c> Sight<'c> {
     /// In a few words: where it stands, whether it was let in, and who greeted it.
     pub(super) fn in_words(&self) -> String {
         let reply = self.banner.as_ref().and_then(|banner| banner.view().reply());
-        let after = |ms: u64| if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", ms as f64 / 1000.0) };
         let greeted = match (self.connect.open(), reply, self.wait_ms()) {
             (None, ..) => String::new(),
             (_, Some(reply), Some(ms)) if reply.code == 220 => {
                 let name = self.greets_as().map(|name| format!(" by {name}")).unwrap_or_default();
-                format!(", greeted{name} after {}", after(ms))
+                format!(", greeted{name} after {}", length(ms))
             }
             (_, Some(reply), _) => format!(", sent away with {}", reply.code),
             (_, None, _) => ", no banner".to_owned(),

@@ -19,7 +19,7 @@ use super::model::{Finding, Report, State};
 use crate::case::Observation;
 use crate::catalogue::{self, Severity};
 use crate::diagnosis::Verdict;
-use crate::questions::describe;
+use crate::questions::{describe, length};
 use crate::subject::Subject;
 
 /// The narrowest text that is still wrapped.
@@ -138,10 +138,10 @@ pub fn render(report: &Report, style: Style) -> String {
         }
     }
     let from: Vec<String> = report.vantages.iter().map(|v| v.name.clone()).collect();
-    let seconds = report.duration_ms as f64 / 1000.0;
     let line = format!(
-        "Looked from {} in {seconds:.1} s: {} observations, {} checks.",
+        "Looked from {} in {}: {} observations, {} checks.",
         from.join(", "),
+        length(report.duration_ms),
         report.observations.len(),
         report.checks.len()
     );
@@ -259,7 +259,8 @@ fn fine(out: &mut String, report: &Report, style: Style, width: usize) {
         return;
     }
     heading(out, "What was fine", style);
-    let list: Vec<String> = areas.iter().map(|(area, n)| format!("{area} ({n} checks)")).collect();
+    let counted = |n: &usize| if *n == 1 { "1 check".to_owned() } else { format!("{n} checks") };
+    let list: Vec<String> = areas.iter().map(|(area, n)| format!("{area} ({})", counted(n))).collect();
     out.push_str(&wrap(&list.join(", "), width, "  ", "  "));
 }
 

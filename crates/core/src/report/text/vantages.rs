@@ -7,6 +7,7 @@ use super::{Style, harmless, heading};
 use crate::case::VantageRecord;
 use crate::findings::Sighting;
 use crate::questions::dns::Via;
+use crate::questions::length;
 use crate::subject::Subject;
 
 /// Digits of a certificate's fingerprint that tell two apart.
@@ -38,12 +39,12 @@ pub(super) fn section(out: &mut String, report: &Report, style: Style) {
             [first, rest @ ..]
                 if rest.iter().all(|other| alike(first, other)) && seen.len() == report.vantages.len() =>
             {
-                let waits: Vec<String> = seen.iter().filter_map(|s| s.banner_ms).map(after).collect();
+                let waits: Vec<String> = seen.iter().filter_map(|s| s.banner_ms).map(length).collect();
                 let _ = writeln!(out, "    the same from each: {}", harmless(&shown(first, &waits)));
             }
             _ => {
                 for sighting in seen {
-                    let waits: Vec<String> = sighting.banner_ms.map(after).into_iter().collect();
+                    let waits: Vec<String> = sighting.banner_ms.map(length).into_iter().collect();
                     let place = harmless(&sighting.vantage);
                     let _ = writeln!(out, "    {place:<column$}  {}", harmless(&shown(sighting, &waits)));
                 }
@@ -95,12 +96,8 @@ fn alike(one: &Sighting, other: &Sighting) -> bool {
     same_wait && rest(one) == rest(other)
 }
 
-fn after(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", ms as f64 / 1000.0) }
-}
-
 fn shown(seen: &Sighting, waits: &[String]) -> String {
-    let mut parts = vec![format!("{} after {}", seen.connection, after(seen.connect_ms))];
+    let mut parts = vec![format!("{} after {}", seen.connection, length(seen.connect_ms))];
     if seen.connection != "open" {
         return parts.concat();
     }
