@@ -38,6 +38,11 @@ fn over_tcp(
 
 /// Checks a domain by a resolver. The walk from the root goes to a closed port of this machine.
 fn check_with(resolver: &str) -> Outcome {
+    check_from(resolver, "9")
+}
+
+/// Checks a domain by a resolver. The walk from the root goes to a port of this machine.
+fn check_from(resolver: &str, root_port: &str) -> Outcome {
     let hints = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(hints.path(), ". NS root.\nroot. A 127.0.0.1\n").unwrap();
     run(&[
@@ -50,7 +55,7 @@ fn check_with(resolver: &str) -> Outcome {
         "--root-hints",
         hints.path().to_str().unwrap(),
         "--port",
-        "smtp=9,submission=9,smtps=9,https=9,dns=9",
+        &format!("smtp=9,submission=9,smtps=9,https=9,dns={root_port}"),
     ])
 }
 
@@ -93,6 +98,21 @@ fn an_answer_to_another_question_is_none() {
     let outcome = check_with(&elsewhere);
     assert_eq!(outcome.first(), "mx-lookup-failed", "{:?}", outcome.roots());
     assert!(!outcome.finds("mx-null"), "it took a record that is another name's");
+}
+
+/// What a captive portal says to every question, whomever it was put to: no such name, with recursion, and no zone's SOA.
+#[test]
+fn a_network_that_answers_for_the_root_servers_is_not_believed() {
+    let portal = dns(|question| {
+        let mut answer = answer_to(question, 0, &[]);
+        answer[3] = 0x83;
+        answer
+    });
+    let port = portal.rsplit_once(':').unwrap().1;
+    let outcome = check_from(&portal, port);
+    assert_eq!(outcome.report["verdict"], "inconclusive", "{:?}", outcome.roots());
+    assert!(!outcome.finds("domain-not-found"), "it believed that the domain does not exist");
+    assert!(outcome.finds("vantage-unusable"), "{:?}", outcome.roots());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::super::ways::{foreign_mx, own_mx};
 use super::super::{At, Basis, Found, Rule, Share, State, Told};
+use super::intercepted::{denied_by_nobody, intercepted};
 use super::views::published;
 use crate::case::Why;
 use crate::questions::dns::walk::{Ended, Walk};
@@ -28,6 +29,9 @@ fn not_found(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let walk = at.ask(&Walk).ok();
     // The zone above delegates the name, or a server answers for it: it is there, and only the resolver does not see it.
     let there = published(at).is_some();
+    if denied_by_nobody(&own) && !intercepted(at.case, &at.from).is_empty() {
+        return Err(Why::Denied(own.id()));
+    }
     if answer.nxdomain && !elsewhere && !there {
         let domain = at.on.as_str();
         let finding = found

@@ -2,6 +2,7 @@
 
 mod authority;
 mod bogus;
+pub(super) mod intercepted;
 mod lookup;
 mod mx;
 mod mx_hosts;

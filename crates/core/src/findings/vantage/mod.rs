@@ -7,10 +7,12 @@ pub(crate) mod sights;
 use serde_json::{Value, json};
 
 use self::sights::Sight;
+use super::dns::intercepted::{denied_by_nobody, intercepted};
 use super::dns::views::{MxSet, called as mx_in_words, mx_set};
 use super::ways::called;
 use super::{At, Found, Rule, State, Told};
 use crate::case::{ObsId, Skip, Why};
+use crate::questions::dns::walk::Authoritative;
 use crate::questions::dns::{Addresses, RecordType, Records, Via};
 use crate::questions::place::Opening;
 use crate::questions::tcp::Role;
@@ -29,6 +31,17 @@ pub(super) fn rules() -> Vec<Rule> {
 }
 
 fn unusable(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    if let Some(denied) = answered_by_something_else(at) {
+        let finding = found
+            .is(at.on.clone())
+            .says(format!("{} cannot be looked from: {}", at.on, denied.error))
+            .detail("vantage", at.on.to_string())
+            .detail("error", denied.error);
+        for id in denied.shown {
+            finding.witnessed(id);
+        }
+        return found.state();
+    }
     // This machine needs no opening.
     let Ok(opening) = at.ask(&Opening) else { return Ok(State::NotApplicable) };
     if let Some(error) = opening.failure() {
@@ -40,6 +53,26 @@ fn unusable(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             .witnessed(opening.id());
     }
     found.state()
+}
+
+/// Names that are denied by something that answers in place of every name server.
+struct Denied {
+    error: String,
+    shown: Vec<ObsId>,
+}
+
+fn answered_by_something_else(at: &At<'_, VantageId>) -> Option<Denied> {
+    let in_between = intercepted(at.case, &at.on);
+    let denied =
+        at.case.every::<Records>().find(|seen| seen.observation().vantage == at.on && denied_by_nobody(seen))?;
+    let first = in_between.first()?;
+    let server = at.case.every::<Authoritative>().find(|seen| seen.id() == *first)?.wire.server;
+    let error = format!(
+        "something on the way (a captive portal, a firewall, a closed network) answers DNS in place of every server, even of the root server {}",
+        server.ip()
+    );
+    let shown = [denied.id()].into_iter().chain(in_between).collect();
+    Some(Denied { error, shown })
 }
 
 /// What places saw of one server, held against each other.
