@@ -120,6 +120,8 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["lookup failure"], M::ConfigError),
     (&["queue file write error"], M::ConfigError),
     (&["temporary local problem"], M::ConfigError),
+    // Postfix, for a milter that is down or fails.
+    (&["service unavailable - try again later"], M::ConfigError),
     (&["too many hops"], M::Loop),
     (&["loops back to myself"], M::Loop),
     (&["routing loop"], M::Loop),
@@ -389,6 +391,7 @@ mod tests {
             (550, "5.2.1 The email account that you tried to reach is disabled.", M::DisabledRecipient),
             (452, "4.3.1 Insufficient system storage", M::StorageFull),
             (451, "4.3.0 <x@example.org>: Temporary lookup failure", M::ConfigError),
+            (451, "4.7.1 Service unavailable - try again later", M::ConfigError),
             (450, "4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", M::PtrRequired),
             (504, "5.5.2 <testing>: Helo command rejected: need fully-qualified hostname", M::HeloRejected),
             (550, "5.7.1 <a@b.example>: Sender address rejected: Domain not found", M::SenderRejected),

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::Judged;
 use crate::case::{Case, ObsId, Outbound, Why};
 use crate::catalogue::{self, Party, Severity};
-use crate::findings::{Check, State};
+use crate::findings::{Check, State, services};
 use crate::questions::describe;
-use crate::subject::{Kind as _, Mail};
+use crate::questions::tcp::Role;
+use crate::subject::{Kind as _, Mail, Service};
 
 /// What a run comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -175,11 +176,12 @@ enum Goal {
 }
 
 impl Goal {
-    fn of(judged: &Judged) -> Self {
+    fn of(case: &Case, judged: &Judged) -> Self {
         let entry = catalogue::entry(judged.finding.code);
         match entry.map(|e| (e.area.as_str(), e.code.as_str())) {
             Some(("auth" | "client", _)) => Goal::Send,
             Some((_, "relay-denied-when-authenticated" | "relay-sender-not-owned" | "submission-closed")) => Goal::Send,
+            Some(("connect" | "banner", _)) if is_for_senders_alone(case, judged) => Goal::Send,
             Some((_, code)) if code.starts_with("imap-") || code.starts_with("pop3-") => Goal::Read,
             _ => Goal::Receive,
         }
@@ -214,6 +216,16 @@ impl Goal {
     }
 }
 
+/// Whether a fault lies at ports where users send, and at no exchanger.
+fn is_for_senders_alone(case: &Case, judged: &Judged) -> bool {
+    let of = |roles: &[Role]| -> Vec<Service> {
+        case.vantage_ids().next().map(|from| services(case, roles, &from, true)).unwrap_or_default()
+    };
+    let (senders, exchangers) = (of(&[Role::Submission, Role::Smtps]), of(&[Role::Smtp]));
+    let mut at = judged.finding.subjects.iter().filter_map(Service::of).peekable();
+    at.peek().is_some() && at.all(|service| senders.contains(service) && !exchangers.contains(service))
+}
+
 /// Where mail is sent: whether the receiver takes it, or, where that could not be asked, may dislike the sender.
 fn there(outbound: &Outbound, recipient: &str, verdict: Verdict) -> String {
     let mail = format!("mail from {} to {recipient}", outbound.sender);
@@ -231,7 +243,7 @@ fn there(outbound: &Outbound, recipient: &str, verdict: Verdict) -> String {
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged], checks: &[Check]) -> String {
     let first = judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive));
-    let begins = first.map_or(Goal::Receive, Goal::of).sentence(case, verdict);
+    let begins = first.map_or(Goal::Receive, |first| Goal::of(case, first)).sentence(case, verdict);
     match (verdict, first.map(|f| f.finding.says.trim_end_matches('.'))) {
         (Verdict::Healthy, None) => format!("{begins}: no fault was found."),
         (Verdict::Healthy, Some(says)) => format!("{begins}; one piece of advice: {says}."),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use maildoctor_wire::rdns::is_private;
 
+use super::ways::sources;
 use super::{Finding, Rule, Scope, services};
 use crate::case::{Case, ObsId, Skip, Why};
 use crate::catalogue::Party;
@@ -180,6 +181,35 @@ pub(super) fn part(at: &At<'_, Addr>) -> Result<Option<Part>, Why> {
     }
     let exchanges = services(at.case, &[Role::Smtp], &at.from, false).iter().any(|s| s.0.ip() == at.on.0);
     Ok((routable && exchanges).then_some(Part::Exchanger))
+}
+
+/// Whose address it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A mail exchanger of the domain, or the sender.
+    Tested(Part),
+    /// The one that we come from.
+    Ours,
+}
+
+impl Whose {
+    /// Whose an address is; `None` where it is nobody's of this run.
+    ///
+    /// # Errors
+    /// As [`part`].
+    pub(super) fn of(at: &At<'_, Addr>) -> Result<Option<Self>, Why> {
+        let part = part(at)?.map(Whose::Tested);
+        let ours = || sources(at.case, &at.from).contains(&at.on.0) && !case_sends(at.case);
+        Ok(part.or_else(|| ours().then_some(Whose::Ours)))
+    }
+
+    /// How such an address is called.
+    pub(super) fn called(self) -> &'static str {
+        match self {
+            Whose::Tested(part) => part.called(),
+            Whose::Ours => "our own address",
+        }
+    }
 }
 
 /// Whether mail is sent, and not received, in this case.

@@ -68,14 +68,15 @@ impl Envelope {
                 null_taken = mail;
                 accepted = rcpt;
             }
-            // A server that takes no bounces may take the rest.
-            if !null_taken && self.sender.is_some() {
+            // A server that takes no bounces may take the rest; and one that takes bounces may dislike this sender.
+            let for_its_own_sake = recipient == Recipient::Target && self.sender_is_tried(context);
+            if self.sender.is_some() && (!null_taken || for_its_own_sake) {
                 let Some((_, rcpt)) =
                     self.transaction(context, way, session, (Sender::Given, recipient), &address).await
                 else {
                     return;
                 };
-                accepted = rcpt;
+                accepted |= rcpt;
             }
             if recipient == Recipient::Target {
                 took_target(accepted);
@@ -90,6 +91,14 @@ impl Envelope {
         if context.options.wants("envelope") && self.domain.is_some() {
             self.step(context, way, session, &Command::Vrfy(&self.nobody)).await;
         }
+    }
+
+    /// Whether the address under test is tried with the sender as well, though the null sender is taken. A stranger who
+    /// uses an address of the domain itself is refused by strict servers, and rightly.
+    fn sender_is_tried(&self, context: &Context) -> bool {
+        let domain = self.sender.as_deref().and_then(|sender| sender.rsplit_once('@')).map(|(_, domain)| domain);
+        let is_another = |own: &str| domain.is_some_and(|domain| !domain.eq_ignore_ascii_case(own));
+        context.options.mail_from.is_some() || self.domain.as_deref().is_some_and(is_another)
     }
 
     /// Tries the relay of an authenticated user.

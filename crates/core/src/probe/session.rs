@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::future::join;
-use maildoctor_wire::dialogue::{Command, End, Exchange};
+use maildoctor_wire::dialogue::{Command, End, Exchange, Phase};
 use maildoctor_wire::ehlo::Capabilities;
+use maildoctor_wire::wording::{Meaning, meaning};
 
 use super::Context;
 use super::talk::Talk;
@@ -35,6 +36,12 @@ const LONG_WAIT: Duration = Duration::from_secs(10);
 pub fn once_more(context: &Context, first: Duration) -> Duration {
     if first < LONG_WAIT { context.limit() } else { context.limit().min(first / 10) }
 }
+
+/// How long the others of our connections to a server are waited for, where it says that there are too many.
+const CROWD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a server may take to notice that a connection of ours has ended.
+const CROWD_SETTLES: Duration = Duration::from_millis(500);
 
 /// How long the probes that look behind a failure may take.
 const LOOK_BEHIND: Duration = Duration::from_secs(8);
@@ -117,12 +124,14 @@ pub struct Visit {
 /// A server that was reached and listened to; nothing was said yet.
 pub struct Arrived<'a> {
     pen: Pen<'a>,
-    /// The dialogue; `None` where TLS had to come first and did not.
+    /// The dialogue; `None` where TLS had to come first and did not, or the server wanted no more connections.
     talk: Option<Talk>,
     verified: bool,
     helo: String,
     /// The server greeted.
     pub greeted: bool,
+    /// It turned us away as too many, or for no reason that shows: alone we may be let in.
+    crowded: bool,
     /// How long the banner took.
     pub banner: Duration,
     /// The name that the server greeted with.
@@ -227,34 +236,64 @@ pub async fn arrive_within<'a>(
     errand: Errand,
     patience: Duration,
 ) -> Option<Arrived<'a>> {
-    let pen = Pen { context, way, errand, patience };
-    let mut talk = Talk::new(connect(&pen).await?);
+    let pen = || Pen { context, way, errand, patience };
+    let connection = connect(&pen()).await?;
+    let mut arrived = listen(pen(), connection).await;
+    if arrived.crowded {
+        // The server may count our other connections.
+        arrived.talk = None;
+        let limit = CROWD_PATIENCE.min(context.left());
+        tokio::time::sleep(CROWD_SETTLES.min(limit)).await;
+        if let Some(Ok(connection)) = context.vantage.connect_alone(way.service, limit).await {
+            arrived = listen(pen(), connection).await;
+        }
+    }
+    Some(arrived)
+}
+
+/// Waits for what the server says first, under TLS where that comes first.
+async fn listen(pen: Pen<'_>, connection: Connection) -> Arrived<'_> {
+    let Pen { context, way, .. } = pen;
+    let mut talk = Talk::new(connection);
     let mut verified = false;
     if way.role.implicit_tls() {
-        let Some((under_tls, good)) = handshake(&pen, talk).await else {
-            let (helo, banner, greets_as) = (String::new(), Duration::ZERO, None);
-            return Some(Arrived { pen, talk: None, verified, helo, greeted: false, banner, greets_as });
+        (talk, verified) = match handshake(&pen, talk).await {
+            Ok(stands) => stands,
+            Err(shaken) => return Arrived::without_tls(pen, shaken),
         };
-        (talk, verified) = (under_tls, good);
     }
     // Our name is looked up while the banner is waited for.
     let source = talk.local();
     let (banner, helo) = join(banner(&pen, &mut talk), context.helo(source)).await;
     let greets_as = banner.whole().and_then(maildoctor_wire::banner::Banner::of).and_then(|b| b.host);
     let greeted = banner.whole().is_some_and(|r| r.code == 220);
+    let too_many = |m| matches!(m, Meaning::RateLimited | Meaning::Overloaded);
+    let crowded = banner.whole().and_then(|reply| meaning(Phase::Banner, reply)).is_some_and(too_many);
     let banner = Duration::from_millis(banner.wait_ms());
-    Some(Arrived { pen, talk: Some(talk), verified, helo, greeted, banner, greets_as })
+    Arrived { pen, talk: Some(talk), verified, helo, greeted, crowded, banner, greets_as }
 }
 
-impl Arrived<'_> {
+impl<'a> Arrived<'a> {
+    /// TLS had to come first and did not. A server that turns clients away does so in plain text, and to whoever comes
+    /// then it may show a healthy handshake.
+    fn without_tls(pen: Pen<'a>, shaken: Option<Shaken>) -> Self {
+        let crowded = match shaken {
+            Some(Shaken::PlainText { said }) => said.starts_with('4'),
+            Some(Shaken::Failed { .. }) => pen.writes(),
+            _ => false,
+        };
+        let (helo, banner, greets_as) = (String::new(), Duration::ZERO, None);
+        Self { pen, talk: None, verified: false, helo, greeted: false, crowded, banner, greets_as }
+    }
+
     /// EHLO, and STARTTLS where it is wanted and offered.
     pub async fn introduce(self, tls: bool) -> Visit {
         let Self { pen, talk, verified, helo, greeted, .. } = self;
         let Pen { context, way, errand, .. } = pen;
-        let Some(mut talk) = talk else {
-            return Visit { session: None, tls_failed: true };
-        };
         let implicit = way.role.implicit_tls();
+        let Some(mut talk) = talk else {
+            return Visit { session: None, tls_failed: implicit };
+        };
         let channel = if implicit { Channel::Tls } else { Channel::Plain };
         let capabilities = if greeted { hello(&pen, &mut talk, &helo, channel).await } else { None };
         let Some(capabilities) = capabilities else {
@@ -277,7 +316,7 @@ impl Arrived<'_> {
             let session = Session { talk, errand, channel, verified, capabilities, in_transaction: false };
             return Visit { session: alive.then_some(session), tls_failed: true };
         }
-        let Some((mut talk, verified)) = handshake(&pen, talk).await else {
+        let Ok((mut talk, verified)) = handshake(&pen, talk).await else {
             return Visit { session: None, tls_failed: true };
         };
         let spoken = hello(&pen, &mut talk, &helo, Channel::Tls).await;
@@ -332,7 +371,7 @@ async fn banner(pen: &Pen<'_>, talk: &mut Talk) -> Exchange {
 fn silent(waited: Duration) -> Exchange {
     let done_ms = crate::case::millis(waited);
     Exchange {
-        phase: maildoctor_wire::dialogue::Phase::Banner,
+        phase: Phase::Banner,
         command: None,
         sent_ms: 0,
         first_octet_ms: None,
@@ -383,8 +422,8 @@ async fn hello(pen: &Pen<'_>, talk: &mut Talk, helo: &str, channel: Channel) -> 
 }
 
 /// Shakes hands on the talk's stream; where that fails, our own hello looks behind it on another
-/// connection.
-async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
+/// connection. Gives the talk under TLS and whether a client that verifies would go on, or what came of it instead.
+async fn handshake(pen: &Pen<'_>, talk: Talk) -> Result<(Talk, bool), Option<Shaken>> {
     let context = pen.context;
     let way = pen.way;
     let _step = context.recorder.step(format!("TLS handshake with {}", way.name()));
@@ -400,7 +439,7 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
         })
         .await;
     let took = context.recorder.now() - at;
-    let mut wire = wire?;
+    let mut wire = wire.ok_or(None)?;
     if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes()) {
         let answer = look_behind(context, way, name.as_deref()).await;
         wire.shaken = match answer {
@@ -420,9 +459,10 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Option<(Talk, bool)> {
         }
         _ => {}
     }
+    let shaken = wire.shaken.clone();
     let view = <Handshake as Question>::read(wire);
     let good = view.is_some_and(|v: TlsView| v.verified(jiff::Timestamp::now()));
-    wrapped.ok().map(|(talk, _)| (talk, good))
+    wrapped.map(|(talk, _)| (talk, good)).map_err(|_| Some(shaken))
 }
 
 async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option<maildoctor_wire::hello::HelloAnswer> {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::case::millis;
-use crate::questions::tls::{Certificate, MAX_CHAIN, Shaken, TlsWire, Trust};
+use crate::questions::tls::{Certificate, MAX_CHAIN, NO_TLS, Shaken, TlsWire, Trust};
 use crate::vantage::{Connection, Stream};
 
 /// Roots that cannot be used.
@@ -216,7 +216,7 @@ fn in_words(error: &io::Error) -> String {
         Some(Error::AlertReceived(alert)) => {
             format!("the server sent the alert {}", hello::alert_name(u8::from(*alert)))
         }
-        Some(Error::InvalidMessage(_)) => "the server sent something that is no TLS".to_owned(),
+        Some(Error::InvalidMessage(_)) => NO_TLS.to_owned(),
         Some(other) => other.to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the server closed the connection in the middle of the handshake".to_owned()

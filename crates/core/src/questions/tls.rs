@@ -21,6 +21,9 @@ pub const MAX_CHAIN: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake;
 
+/// Why a handshake failed where the peer sent octets that are no TLS.
+pub const NO_TLS: &str = "the server sent something that is no TLS";
+
 /// What came of the handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]

@@ -177,6 +177,15 @@ impl Vantage {
         self.open_connection(to, Manner::default(), limit).await
     }
 
+    /// The same when no other connection of ours to that address stands; `None` where that does not come within `limit`.
+    ///
+    /// # Errors
+    /// What came of it instead.
+    pub async fn connect_alone(&self, to: SocketAddr, limit: Duration) -> Option<Result<Connection, Opened>> {
+        let permit = timeout(limit, self.polite.permit_alone(to)).await.ok()?;
+        Some(self.open_with(permit, to, Manner::default(), limit).await)
+    }
+
     /// The same from another address of this place, such as [`Vantage::fresh_source`] gives.
     ///
     /// # Errors
@@ -213,6 +222,16 @@ impl Vantage {
 
     async fn open_connection(&self, to: SocketAddr, manner: Manner, limit: Duration) -> Result<Connection, Opened> {
         let permit = self.polite.permit(to).await;
+        self.open_with(permit, to, manner, limit).await
+    }
+
+    async fn open_with(
+        &self,
+        permit: Permit,
+        to: SocketAddr,
+        manner: Manner,
+        limit: Duration,
+    ) -> Result<Connection, Opened> {
         let opened = match &self.way {
             Way::Direct { bind } => {
                 timeout(limit, direct(to, Manner { source: manner.source.or(*bind), ..manner })).await

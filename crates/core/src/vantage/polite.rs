@@ -40,6 +40,13 @@ impl Polite {
         // A semaphore that is never closed always gives its permit in the end.
         Permit { _service: service.acquire_owned().await.ok(), _address: address.acquire_owned().await.ok() }
     }
+
+    /// Waits until no other connection to the address stands, and keeps others from being opened while this one does.
+    pub async fn permit_alone(&self, to: SocketAddr) -> Permit {
+        let address = slot(&self.addresses, to.ip(), MAX_PER_ADDRESS);
+        let all = u32::try_from(MAX_PER_ADDRESS).unwrap_or(u32::MAX);
+        Permit { _service: None, _address: address.acquire_many_owned(all).await.ok() }
+    }
 }
 
 fn slot<K: std::hash::Hash + Eq>(slots: &Mutex<HashMap<K, Arc<Semaphore>>>, key: K, limit: usize) -> Arc<Semaphore> {
@@ -61,5 +68,18 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(to)).await.is_err());
         drop(one);
         assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(to)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_to_be_alone_waits_for_all_others_and_keeps_them_out() {
+        let polite = Polite::default();
+        let (to, other): (SocketAddr, SocketAddr) = ("192.0.2.1:25".parse().unwrap(), "192.0.2.1:587".parse().unwrap());
+        let before = polite.permit(other).await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit_alone(to)).await.is_err());
+        drop(before);
+        let alone = polite.permit_alone(to).await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(other)).await.is_err());
+        drop(alone);
+        assert!(tokio::time::timeout(Duration::from_secs(1), polite.permit(other)).await.is_ok());
     }
 }

@@ -2,10 +2,13 @@
 //! banner-localhost, banner-leaks-version, helo-unresolvable.
 
 use maildoctor_wire::banner::is_private_name;
+use maildoctor_wire::dialogue::Phase;
+use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::{Meaning, meaning, named_zone};
 
 use super::super::outbound::case_sends;
 use super::super::refusals::{lay_on, refusals};
+use super::super::replies::code_among;
 use super::super::ways::{address_answers, called};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{Skip, Why};
@@ -17,10 +20,13 @@ use crate::subject::{Host, Service, VantageId};
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 const MX: &[Role] = &[Role::Smtp];
 
+const OVERLOAD: &str = "banner-421-overload";
+const BLOCKED: &str = "banner-554-blocked";
+
 pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-missing-220"], ALL, missing),
-    Rule::service(&["banner-421-overload"], ALL, overload),
-    Rule::service(&["banner-554-blocked"], ALL, blocked),
+    Rule::service(&[OVERLOAD], ALL, overload),
+    Rule::service(&[BLOCKED], ALL, blocked),
     Rule::service(&["banner-no-hostname"], MX, no_hostname),
     Rule::service(&["banner-localhost"], MX, localhost),
     Rule::service(&["banner-leaks-version"], MX, version),
@@ -31,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
 fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
     let reply = banner.need(|b| b.reply())?;
-    if !matches!(reply.code, 220 | 421 | 554) {
+    if reply.code != 220 && turned_away(reply).is_none() {
         found
             .is(Key::Named(reply.quoted()))
             .says(format!("{} greets with \"{}\" instead of 220", called(at.case, &at.on, &at.from), reply.quoted()))
@@ -44,12 +50,22 @@ fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: u16, words: &str) -> Told {
+/// The code of a banner that turns clients away, be it by 421 or 554 (RFC 5321 section 3.1) or by other replies that
+/// say the same in words: Exim says 550 when it drops a connection.
+fn turned_away(reply: &Reply) -> Option<&'static str> {
+    match reply.code {
+        421 => Some(OVERLOAD),
+        554 => Some(BLOCKED),
+        _ => meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED])),
+    }
+}
+
+fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: &str, words: &str) -> Told {
     let banner = at.ask(&FIRST)?;
     let reply = banner.need(|b| b.reply())?;
-    if reply.code == wanted {
+    if turned_away(reply) == Some(wanted) {
         let finding = found
-            .is(Key::Named(wanted.to_string()))
+            .is(Key::Named(reply.code.to_string()))
             .says(format!("{} {words}: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
@@ -64,11 +80,11 @@ fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: u16, words: &str) -
 }
 
 fn overload(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    code(at, found, 421, "says in its banner that it is too busy")
+    code(at, found, OVERLOAD, "says in its banner that it is too busy")
 }
 
 fn blocked(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    code(at, found, 554, "refuses our address in its banner")
+    code(at, found, BLOCKED, "refuses our address in its banner")
 }
 
 fn no_hostname(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -60,7 +60,8 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>, is_it: impl Fn(&Opened) -
         return found.state();
     }
     let says = format!("{} port {} {words}", called(at.case, &at.on, &at.from), at.on.0.port());
-    let severity = if connect.role == Role::Smtp { None } else { Some(Severity::Degraded) };
+    // Who named an account wants to send; mail for the domain arrives without.
+    let severity = (connect.role != Role::Smtp && !at.case.terms.credentials).then_some(Severity::Degraded);
     let finding = found
         .is(group(connect.role))
         .says(says)

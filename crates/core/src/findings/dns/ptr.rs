@@ -6,11 +6,12 @@ use maildoctor_wire::rdns::looks_generic;
 use maildoctor_wire::wording::{Meaning, meaning};
 
 use super::super::banner::waits::{WAITED_MS, greeted_by_any};
-use super::super::outbound::{Part, part};
+use super::super::outbound::{Part, Whose};
 use super::super::refusals::{Refusal, lay_on, refusals_of};
 use super::super::ways::{banner_wait, sources};
-use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
+use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
+use crate::catalogue::{Party, Severity};
 use crate::questions::dns::{Addresses, Dns, RecordType, ReverseNames, Via};
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
@@ -26,35 +27,50 @@ pub(super) const RULES: &[Rule] = &[
 /// From here on a lookup of our own name counts as slow, in milliseconds.
 const SLOW_MS: u64 = 2000;
 
-/// Refusals for want of a reverse name that leads back.
-fn for_want_of_a_name(at: &At<'_, Addr>) -> Vec<Refusal> {
-    refusals_of(at.case, at.on.0, |phase, reply| meaning(phase, reply) == Some(Meaning::PtrRequired))
-}
-
 fn names<'c>(at: &At<'c, Addr>) -> Result<(Seen<'c, Dns>, Vec<&'c str>), Why> {
     let seen = at.ask(&ReverseNames { via: Via::Own })?;
     let names = seen.need(|d| d.definite())?.names();
     Ok((seen, names))
 }
 
+/// Whose address it is, where its reverse name matters: our own does where servers turn us away for want of it.
+fn whose(at: &At<'_, Addr>) -> Result<Option<Whose>, Why> {
+    let matters = |whose: &Whose| *whose != Whose::Ours || !for_want_of_a_name(at).is_empty();
+    Ok(Whose::of(at)?.filter(matters))
+}
+
+/// Refusals for want of a reverse name that leads back.
+fn for_want_of_a_name(at: &At<'_, Addr>) -> Vec<Refusal> {
+    refusals_of(at.case, at.on.0, |phase, reply| meaning(phase, reply) == Some(Meaning::PtrRequired))
+}
+
+/// Lays on a finding what servers refuse for it. Where that is our own address, it is our affair, and keeps us from
+/// seeing what others see.
+fn blame(at: &At<'_, Addr>, whose: Whose, finding: &mut Finding) {
+    if whose == Whose::Ours {
+        finding.party(Party::Here).severity(Severity::Blocker).also(at.from.clone());
+    }
+    if whose != Whose::Tested(Part::Exchanger) {
+        lay_on(finding, for_want_of_a_name(at));
+    }
+}
+
 fn missing(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
+    let Some(whose) = whose(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if names.is_empty() {
         let finding = found
             .is(Key::Named("ptr".to_owned()))
-            .says(format!("{} {} has no reverse name", part.called(), at.on))
+            .says(format!("{} {} has no reverse name", whose.called(), at.on))
             .detail("address", at.on.to_string())
             .witnessed(seen.id());
-        if part == Part::Sender {
-            lay_on(finding, for_want_of_a_name(at));
-        }
+        blame(at, whose, finding);
     }
     found.state()
 }
 
 fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
+    let Some(whose) = whose(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if names.is_empty() {
         return Ok(State::NotApplicable);
@@ -78,32 +94,28 @@ fn mismatch(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
     let name = names.first().copied().unwrap_or_default();
     let finding = found
         .is(Key::Named("ptr".to_owned()))
-        .says(format!("the reverse name {name} of {} {} does not lead back to it", part.called(), at.on))
+        .says(format!("the reverse name {name} of {} {} does not lead back to it", whose.called(), at.on))
         .detail("address", at.on.to_string())
         .detail("name", name)
         .witnessed(seen.id());
     for id in shown {
         finding.witnessed(id);
     }
-    if part == Part::Sender {
-        lay_on(finding, for_want_of_a_name(at));
-    }
+    blame(at, whose, finding);
     found.state()
 }
 
 fn generic(at: &At<'_, Addr>, found: &mut Found<'_>) -> Told {
-    let Some(part) = part(at)? else { return Ok(State::NotApplicable) };
+    let Some(whose) = whose(at)? else { return Ok(State::NotApplicable) };
     let (seen, names) = names(at)?;
     if let Some(name) = names.iter().find(|name| looks_generic(name, at.on.0)) {
         let finding = found
             .is(Key::Named("ptr".to_owned()))
-            .says(format!("the reverse name {name} of {} {} looks like that of a dial-up line", part.called(), at.on))
+            .says(format!("the reverse name {name} of {} {} looks like that of a dial-up line", whose.called(), at.on))
             .detail("address", at.on.to_string())
             .detail("name", *name)
             .witnessed(seen.id());
-        if part == Part::Sender {
-            lay_on(finding, for_want_of_a_name(at));
-        }
+        blame(at, whose, finding);
     }
     found.state()
 }

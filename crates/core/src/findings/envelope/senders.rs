@@ -2,14 +2,15 @@
 //! vrfy-enabled.
 
 use maildoctor_wire::dialogue::Phase;
+use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
 use super::super::replies::code_among;
 use super::super::ways::{called, null_refused_at_rcpt};
-use super::super::{At, Found, Key, Rule, State, Told};
-use crate::case::{Seen, Why};
-use crate::questions::smtp::{Channel, Mail, Sender, StepView, Vrfy};
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
+use crate::case::{ObsId, Seen, Why};
+use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, Starttls, StepView, Vrfy};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 
@@ -62,23 +63,21 @@ fn null_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let given = mail(at, Sender::Given)?;
+    let mail = mail(at, Sender::Given)?;
+    let sender = mail.argument.clone();
+    let at_rcpt = refused_at_rcpt(at);
+    let refused_at_mail = |reply: &Reply| {
+        let words =
+            matches!(mail.meaning, Some(Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned));
+        mail.meaning == Some(Meaning::SenderRejected) || reply.class() == 5 && words
+    };
+    let given = at_rcpt.unwrap_or(mail);
     let reply = given.need(|m| m.reply())?;
-    if reply.class() == 5
-        && matches!(
-            given.meaning,
-            Some(Meaning::SenderRejected | Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned)
-        )
-    {
+    if at_rcpt.is_some() || refused_at_mail(reply) {
         found
-            .is(Key::Named(given.argument.clone()))
-            .says(format!(
-                "{} refuses the sender {}: \"{}\"",
-                called(at.case, &at.on, &at.from),
-                given.argument,
-                reply.quoted()
-            ))
-            .detail("sender", given.argument.as_str())
+            .is(Key::Named(sender.clone()))
+            .says(format!("{} refuses the sender {sender}: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))
+            .detail("sender", sender.as_str())
             .detail("address", at.on.0.ip().to_string())
             .detail("reply", reply.quoted())
             .detail("code", reply.code)
@@ -86,6 +85,18 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .owes_step(given.id());
     }
     found.state()
+}
+
+/// The reply by which the recipient under test is refused to the sender that was given, and not to the null sender.
+/// Many servers refuse a sender only at RCPT.
+fn refused_at_rcpt<'c>(at: &At<'c, Service>) -> Option<Seen<'c, StepView>> {
+    let target = |sender| at.ask(&Rcpt { recipient: Recipient::Target, sender, authenticated: false });
+    let null_taken = target(Sender::Null).is_ok_and(|null| null.accepted().is_some());
+    target(Sender::Given).ok().filter(|given| {
+        let refused = given.reply().is_some_and(|reply| reply.class() == 5);
+        let for_the_sender = matches!(given.meaning, Some(Meaning::Refused | Meaning::SenderNotOwned));
+        given.meaning == Some(Meaning::SenderRejected) || null_taken && refused && for_the_sender
+    })
 }
 
 /// What MAIL is refused for whoever the sender is.
@@ -116,6 +127,11 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let Some(zone) = named_zone(&reply.text()) {
             finding.detail("zone", zone);
         }
+        if code == "server-config-error" {
+            for (service, refused) in tls_put_off(at) {
+                finding.also(service).claims(refused, Share::Whole, Basis::ServerSaid);
+            }
+        }
         if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full" | "recipient-refused") {
             finding.owes_step(seen.id());
         }
@@ -123,6 +139,19 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     // Whoever takes MAIL may say it at RCPT, where most servers do.
     Ok(State::NotApplicable)
+}
+
+/// The services of the same host that put STARTTLS off by the same fault: what a server needs for every command fails
+/// there as well (454 4.3.0).
+fn tls_put_off(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
+    let put_off = |seen: &Seen<'_, StepView>| {
+        seen.reply().is_some_and(|reply| reply.class() == 4 && reply.enhanced().is_some_and(|e| e.kind() == (3, 0)))
+    };
+    services(at.case, &[Role::Smtp, Role::Submission], &at.from, false)
+        .into_iter()
+        .filter(|service| service.0.ip() == at.on.0.ip())
+        .filter_map(|service| Some((service, at.ask_of(&Starttls, &service).ok().filter(put_off)?.id())))
+        .collect()
 }
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

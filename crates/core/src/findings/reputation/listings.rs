@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use maildoctor_wire::dnsbl::{self, Meaning};
 use maildoctor_wire::reply::Reply;
 
-use super::super::outbound::{Part, case_sends, part};
+use super::super::outbound::{Part, Whose};
 use super::super::refusals::{lay_on, refusals_of};
-use super::super::ways::{sources, target_rcpt};
+use super::super::ways::target_rcpt;
 use super::super::{At, Finding, Found, Key, Rule, State, Told, services};
 use super::{answers, refusals_by, test_domain};
 use crate::case::{Seen, Why};
@@ -69,30 +69,6 @@ impl Listing {
             .known("meaning", self.words.as_deref())
             .known("reason", self.reason.as_deref())
             .known("removal", dnsbl::known(self.zone.as_str()).map(|list| list.removal));
-    }
-}
-
-/// Whose address it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// A mail exchanger of the domain, or the sender.
-    Tested(Part),
-    /// The one that we come from.
-    Ours,
-}
-
-impl Whose {
-    fn of(at: &At<'_, Addr>) -> Result<Option<Self>, Why> {
-        let part = part(at)?.map(Whose::Tested);
-        let ours = || sources(at.case, &at.from).contains(&at.on.0) && !case_sends(at.case);
-        Ok(part.or_else(|| ours().then_some(Whose::Ours)))
-    }
-
-    fn called(self) -> &'static str {
-        match self {
-            Whose::Tested(part) => part.called(),
-            Whose::Ours => "our own address",
-        }
     }
 }
 

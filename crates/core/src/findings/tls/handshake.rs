@@ -9,7 +9,7 @@ use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::Why;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Injection, Starttls};
 use crate::questions::tcp::Role;
-use crate::questions::tls::{Handshake, Shaken};
+use crate::questions::tls::{Handshake, NO_TLS, Shaken};
 use crate::subject::Service;
 
 const PLAIN: &[Role] = &[Role::Smtp, Role::Submission];
@@ -62,7 +62,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("address", at.on.0.ip().to_string())
         .detail("reply", answer.trim_matches('"'))
         .witnessed(starttls.id())
-        .claims(starttls.id(), Share::Whole, Basis::Witnessed);
+        .claims(starttls.id(), Share::Whole, Basis::Witnessed)
+        .owes_step(starttls.id());
     found.state()
 }
 
@@ -72,6 +73,13 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         return Ok(State::Clear);
     };
     let behind = match hello {
+        // One time no TLS, and another time TLS as current clients speak it: that tells nothing.
+        Some(HelloAnswer::ServerHello { version, cipher }) if error == NO_TLS && is_current(version, cipher) => {
+            return Err(Why::Denied(seen.id()));
+        }
+        Some(HelloAnswer::ServerHello { version, cipher }) if is_current(version, cipher) => {
+            format!("; with another client it would agree on {version} and {cipher}")
+        }
         Some(HelloAnswer::ServerHello { version, cipher }) => {
             format!("; it would shake hands with {version} and {cipher}, which current clients refuse")
         }
@@ -97,6 +105,11 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .owes_step(seen.id())
         .claims(seen.id(), Share::Whole, Basis::Witnessed);
     found.state()
+}
+
+/// Whether current clients speak this: TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 section 4.2).
+fn is_current(version: &str, cipher: &str) -> bool {
+    version == "TLS 1.2" && cipher.starts_with("TLS_ECDHE_") && (cipher.contains("GCM") || cipher.contains("CHACHA20"))
 }
 
 fn stalled(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

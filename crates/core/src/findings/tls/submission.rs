@@ -2,6 +2,7 @@
 
 use super::super::ways::{called, senders_shut};
 use super::super::{At, Found, Key, Rule, State, Told};
+use crate::case::Why;
 use crate::questions::smtp::{Channel, Mail, Sender};
 use crate::questions::tcp::{Connect, Role};
 use crate::questions::tls::{Handshake, Shaken};
@@ -35,6 +36,10 @@ fn closed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn not_tls(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Handshake)?;
     if let Shaken::PlainText { said } = &seen.wire.shaken {
+        // Servers that turn a client away may do so before TLS, whatever comes first otherwise: Exim does.
+        if !said.starts_with('2') {
+            return Err(Why::Denied(seen.id()));
+        }
         found
             .is(Key::Named("plain 465".to_owned()))
             .says(format!(

@@ -1,0 +1,139 @@
+//! Faults as postmasters meet them, where the first guess is often a wrong one, and limits that our own visits must not run into.
+
+use maildoctor_ward::{MailSystem, Mta, Plan, Report, WardError, trial};
+
+/// A system whose Postfix has some settings more.
+fn postfix(settings: &[(&str, &str)]) -> Result<MailSystem, WardError> {
+    Plan::healthy_but(|plan| {
+        for (name, value) in settings {
+            plan.postfix.set(name, value);
+        }
+    })
+}
+
+/// A system whose Exim has a main option more.
+fn exim(name: &str, value: &str) -> Result<MailSystem, WardError> {
+    Plan::healthy_but(|plan| {
+        plan.mta = Mta::Exim;
+        plan.exim.set(name, value);
+    })
+}
+
+/// A system whose Exim asks more of a client that connects.
+fn exim_at_connect(statement: &str) -> Result<MailSystem, WardError> {
+    Plan::healthy_but(|plan| {
+        plan.mta = Mta::Exim;
+        plan.exim.connect_acl = Some(statement.to_owned());
+    })
+}
+
+fn anna(system: &MailSystem) -> Result<Report, WardError> {
+    system.check(&["anna@clinic.example"])
+}
+
+/// The whole way into the mailbox.
+fn round_trip(system: &MailSystem, more: &[&str]) -> Result<Report, WardError> {
+    let way = ["anna@clinic.example", "--send", "--mailbox", "imaps://mx1.clinic.example", "--deadline", "15s"];
+    system.check_account(&[&way[..], more].concat())
+}
+
+/// What is true of a sound system with one exchanger that answers VRFY.
+const ADVICE: &[&str] = &["mx-single", "vrfy-enabled"];
+
+trial! {
+    a_milter_that_is_down_is_one_cause_at_every_step {
+        let report = anna(&postfix(&[("smtpd_milters", "inet:127.0.0.1:9999")])?)?;
+        report.names_only("broken", "server-config-error", ADVICE)?;
+        report.explains("starttls-refused")
+    }
+
+    a_policy_service_that_is_down {
+        let settings = [("smtpd_recipient_restrictions", "check_policy_service inet:127.0.0.1:9998")];
+        anna(&postfix(&settings)?)?.names_only("broken", "server-config-error", ADVICE)
+    }
+
+    our_own_address_has_no_reverse_name {
+        let system = Plan::healthy_but(|plan| {
+            plan.zones.reverse.remove("99 PTR");
+            plan.postfix.set("smtpd_client_restrictions", "reject_unknown_reverse_client_hostname");
+        })?;
+        let report = anna(&system)?;
+        report.names_only("inconclusive", "ptr-missing", ADVICE)?;
+        report.explains("recipient-refused")
+    }
+
+    a_sender_whose_domain_is_not_found {
+        let system = postfix(&[("smtpd_sender_restrictions", "reject_unknown_sender_domain")])?;
+        let report = system.check(&["anna@clinic.example", "--mail-from", "ben@nowhere.example"])?;
+        report.names_only("broken", "sender-rejected", ADVICE)
+    }
+
+    a_sender_that_is_welcome_is_not_spoken_of {
+        let system = postfix(&[("smtpd_sender_restrictions", "reject_unknown_sender_domain")])?;
+        system.check(&["anna@clinic.example", "--mail-from", "ben@outside.example"])?.healthy_with(ADVICE)
+    }
+
+    only_the_temporary_form_of_an_unknown_user {
+        let system = postfix(&[("soft_bounce", "yes")])?;
+        system.check(&["nobody@clinic.example"])?.names_only("broken", "recipient-unknown", ADVICE)
+    }
+
+    taken_and_thrown_away {
+        let system = postfix(&[("smtpd_sender_restrictions", "static:DISCARD")])?;
+        round_trip(&system, &[])?.names("broken", "accepted-not-delivered")
+    }
+
+    the_delivery_agent_is_gone_as_the_host_sees_it {
+        let system = postfix(&[("virtual_transport", "lmtp:unix:private/gone")])?;
+        let report = round_trip(&system, &["--on-host"])?;
+        report.names("broken", "transport-broken")?;
+        report.explains("accepted-not-delivered")
+    }
+
+    users_have_no_port_to_send_by {
+        let system = Plan::healthy_but(|plan| { plan.postfix.close("submission").close("smtps"); })?;
+        let report = system.check_account(&["clinic.example"])?;
+        report.names_only("broken", "connect-refused", ADVICE)
+    }
+
+    the_exchanger_is_this_very_machine {
+        let system = Plan::healthy_but(|plan| {
+            plan.zones.domain.remove("@ MX").add("@ MX 10 local").add("local A 127.0.0.1");
+        })?;
+        let report = system.check(&["clinic.example"])?;
+        report.names_only("broken", "mx-private-address", ADVICE)?;
+        report.explains("connect-refused")
+    }
+
+    tls_before_everything_is_no_fault {
+        anna(&postfix(&[("smtpd_tls_security_level", "encrypt")])?)?.healthy_with(ADVICE)
+    }
+
+    one_connection_a_minute_from_everybody {
+        anna(&postfix(&[("smtpd_client_connection_rate_limit", "1")])?)?.healthy_with(ADVICE)
+    }
+
+    exim_takes_one_connection_at_a_time_from_an_address {
+        anna(&exim("smtp_accept_max_per_host", "1")?)?.healthy_with(ADVICE)
+    }
+
+    exim_takes_one_connection_at_a_time {
+        anna(&exim("smtp_accept_max", "1")?)?.healthy_with(ADVICE)
+    }
+
+    exim_has_an_access_list_that_does_not_work {
+        anna(&exim("acl_smtp_rcpt", "gone_acl")?)?.names_only("broken", "server-config-error", ADVICE)
+    }
+
+    exim_has_no_room {
+        anna(&exim("check_spool_space", "999999999")?)?.names_only("broken", "server-storage-full", ADVICE)
+    }
+
+    exim_drops_clients_at_the_door {
+        anna(&exim_at_connect("drop")?)?.names_only("broken", "banner-554-blocked", ADVICE)
+    }
+
+    exim_puts_clients_off_at_the_door {
+        anna(&exim_at_connect("defer message = too busy")?)?.names_only("degraded", "banner-421-overload", ADVICE)
+    }
+}
