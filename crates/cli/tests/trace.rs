@@ -42,7 +42,7 @@ fn a_late_message_names_the_hop_in_words_and_json_and_again_from_its_case() {
     let folder = tempfile::tempdir().unwrap();
     let case = folder.path().join("case.json");
     let case = case.to_str().unwrap();
-    let output = run(&["trace", "-", "--save", case], LATE.as_bytes());
+    let output = run(&["trace", "-", "--offline", "--save", case], LATE.as_bytes());
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("store.example.org got the message 31 min after mx.example.org had it"), "{text}");
@@ -75,7 +75,7 @@ fn what_is_no_message_is_said_in_one_line() {
 #[test]
 fn a_hostile_header_is_bounded_and_steers_no_terminal() {
     let evil = "Received: from \x1b]0;owned\x07 by \u{202e}evil; Tue, 24 Nov 2026 13:00:05 +0000\nX-Spam-Status: Yes, score=9\nSubject: \x1b[2J\n";
-    let output = run(&["trace", "-"], evil.repeat(20_000).as_bytes());
+    let output = run(&["trace", "-", "--offline"], evil.repeat(20_000).as_bytes());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     assert!(text.lines().count() < 500 && output.status.code() == Some(1));

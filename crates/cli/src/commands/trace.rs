@@ -2,25 +2,32 @@
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use maildoctor_core::case::Case;
+use maildoctor_core::options;
 use maildoctor_core::report::text::{Style, harmless};
-use maildoctor_core::trace::{self, MAX_MESSAGE_OCTETS, NoMessage};
+use maildoctor_core::trace::{self, Asking, LookError, MAX_MESSAGE_OCTETS, NoMessage};
 
 use super::check::Format;
 use crate::output;
 
+/// The port of the DNS.
+const DNS_PORT: u16 = 53;
+
 /// Say which way a received message took, where it lay, whose clock is wrong, and why it failed checks or went to junk.
 ///
-/// The header is read as it stands, and the DNS is not asked: of SPF, DKIM, DMARC and ARC it is told what the receiving
-/// server found.
+/// Of SPF, DKIM, DMARC and ARC it is told what the receiving server found, and what they come to now: the signatures are
+/// verified anew, with the keys and policies that the DNS shows. With --offline nothing is asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   maildoctor trace late.eml
   pbpaste | maildoctor trace -
   maildoctor trace ~/Maildir/cur/1795521605.M1P2.mail:2,S
+  maildoctor trace late.eml --offline
+  maildoctor trace late.eml --resolver 192.0.2.53
   maildoctor trace late.eml --format json
   maildoctor trace late.eml --save case.json
 
@@ -28,6 +35,15 @@ Exit codes: 0 nothing is wrong, 1 it came late, is at risk or went to junk, 3 an
 pub(crate) struct Args {
     /// The file of a message with its whole header, or `-` for standard input.
     file: PathBuf,
+    /// Ask nothing: of signatures it is only told whether the text is the one that was signed.
+    #[arg(long, conflicts_with = "resolver")]
+    offline: bool,
+    /// The resolver that is asked [default: the system's].
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    resolver: Option<String>,
+    /// How long the DNS may take in all.
+    #[arg(long, value_name = "D", default_value = "20s", value_parser = options::parse_duration)]
+    deadline: Duration,
     /// How the report is written; several need --output DIR.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "text")]
     format: Vec<Format>,
@@ -45,7 +61,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         bail!("several formats need a folder to be written to; add --output DIR");
     }
     let (name, octets) = read(&args.file)?;
-    let case = trace::case(&octets, &name, Timestamp::now()).with_context(|| format!("{name} is no message"))?;
+    let resolver = args.resolver.as_deref().map(|text| options::parse_resolver(text, DNS_PORT)).transpose()?;
+    let asking = Asking { resolver, deadline: args.deadline, offline: args.offline };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let case = match runtime.block_on(trace::look(&octets, &name, Timestamp::now(), asking)) {
+        Err(LookError::Message(error)) => return Err(error).with_context(|| format!("{name} is no message")),
+        looked => {
+            looked.context("the DNS cannot be asked; give a resolver by --resolver, or ask nothing by --offline")?
+        }
+    };
     if let Some(path) = &args.save {
         output::save(path, &case.to_json()?)?;
     }

@@ -24,7 +24,7 @@ mod reputation;
 #[path = "server-config/mod.rs"]
 mod server_config;
 mod tls;
-mod trace;
+pub(crate) mod trace;
 pub(crate) mod vantage;
 mod ways;
 mod window;

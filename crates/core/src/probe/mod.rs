@@ -15,6 +15,7 @@ pub mod submission;
 pub mod talk;
 pub mod tls;
 pub mod token;
+pub mod trace;
 pub mod walk;
 
 pub use context::Context;

@@ -21,6 +21,7 @@ use crate::questions::policies::{Views, holds, record_type, texts};
 use crate::questions::signing::{USUAL_SELECTORS, selector, signers};
 use crate::questions::smtp::Path;
 use crate::questions::sts::host_of;
+use crate::questions::trace::HandedOver;
 use crate::subject::Domain;
 
 /// The most selectors that are asked for besides.
@@ -157,6 +158,38 @@ pub async fn follow_arrivals(context: &Context, domain: &str) {
         }
     };
     join(keys(&book, signatures), senders).await;
+}
+
+/// The keys at some names: the texts that may be one, or why they could not be asked for.
+pub async fn keys_of(context: &Context, names: &[String]) -> HashMap<String, Result<Vec<String>, String>> {
+    let book = Book { context, asked: Mutex::default() };
+    let asked = join_all(names.iter().map(|name| {
+        let book = &book;
+        async move {
+            let views = book.find(name, RecordType::Txt, |view| !texts(view).is_empty()).await;
+            let told = views.iter().any(|view| view.definite().is_some());
+            let silence = || views.first().map_or_else(|| "too many questions".to_owned(), Dns::in_words);
+            let said = if told { Ok(views.iter().flat_map(texts).collect()) } else { Err(silence()) };
+            (name.clone(), said)
+        }
+    }));
+    asked.await.into_iter().collect()
+}
+
+/// What SPF and DMARC need for a message that was received: the policies of the author's domain up the tree, and of the
+/// envelope sender's.
+pub async fn of_message(context: &Context, author: &str, from: Option<HandedOver>) {
+    let book = Book { context, asked: Mutex::default() };
+    let policies = join_all(dmarc::walk(author).into_iter().map(|name| {
+        let book = &book;
+        async move { book.texts(&format!("_dmarc.{name}"), dmarc::is_dmarc).await }
+    }));
+    let client = async {
+        if let Some(HandedOver { ip, helo, sender }) = &from {
+            evaluate(&book, &[(*ip, helo.clone())], sender).await;
+        }
+    };
+    join(policies, client).await;
 }
 
 /// Whatever SPF needs to be evaluated for clients, with their EHLO names, that send in a sender's name.

@@ -74,6 +74,14 @@ pub fn describe(observation: &Observation) -> String {
             .map(|whole| format!("the returned message has {} hops", whole.hops.len())),
         trace::Received::PROBE => read::<trace::Received>(observation)
             .map(|w| format!("the message has {} header fields and {} octets", w.fields.len(), w.octets)),
+        trace::Signature::PROBE => read::<trace::Signature>(observation).map(|w| {
+            let reason = w.checked.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("the DKIM signature of {} ({}): {}{reason}", w.domain, w.selector, w.checked.result())
+        }),
+        trace::Seals::PROBE => read::<trace::Seals>(observation).map(|w| {
+            let reason = w.checked.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("the ARC chain of {}: {}{reason}", w.by.join(", "), w.checked.result())
+        }),
         outbound::Sending::PROBE => read::<outbound::Sending>(observation).map(|w| {
             let all: Vec<String> = w.addresses.iter().map(|source| source.address.to_string()).collect();
             format!("mail leaves from {}", if all.is_empty() { "nowhere".to_owned() } else { all.join(" and ") })

@@ -2,7 +2,10 @@
 //!
 //! Texts are kept in the form of [`maildoctor_wire::octets::escape`].
 
+mod afresh;
 mod filters;
+
+use std::net::IpAddr;
 
 use maildoctor_wire::auth_results::{self, AuthResults};
 use maildoctor_wire::received::{self, Hop};
@@ -12,6 +15,7 @@ use super::way::Way;
 use crate::case::Question;
 use crate::subject::Mail;
 
+pub use afresh::{Checked, Seals, SealsWire, Signature, SignatureWire};
 pub use filters::Filtered;
 
 /// The most hops that are read.
@@ -69,6 +73,40 @@ impl Message {
     /// The domain of the author: of the one address in the one From.
     pub fn author_domain(&self) -> Option<String> {
         domain_of(self.value("From")?)
+    }
+}
+
+/// Who handed a message over to the receiving side, as the server there wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// Its EHLO name.
+    pub helo: String,
+    /// The envelope sender; empty for the null sender.
+    pub sender: String,
+}
+
+impl Message {
+    /// Who handed it over from outside: by the newest hop whose client is no server of the same house. `None` where no hop
+    /// shows it, or the envelope sender is not known (no Return-Path).
+    pub fn handed_over(&self) -> Option<HandedOver> {
+        let path = self.value("Return-Path")?;
+        let sender = path.trim().trim_matches(['<', '>']).trim().to_owned();
+        let outside = |hop: &&Hop| {
+            let same_house = hop.from.as_deref().zip(hop.by.as_deref()).is_some_and(|(from, by)| related(from, by));
+            hop.address.is_some_and(|ip| !is_inner(ip) && !same_house)
+        };
+        let hop = self.hops.iter().find(outside)?;
+        Some(HandedOver { ip: hop.address?, helo: hop.from.clone()?, sender })
+    }
+}
+
+/// Whether an address is one of a house's own network, or of this very machine.
+fn is_inner(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

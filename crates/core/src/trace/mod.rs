@@ -1,20 +1,29 @@
 //! `trace`: the way of a received message, hop by hop, and what the servers on it found.
 //!
-//! A message enters as the world does: it is read into an observation of a case, rules judge that, and the report says
-//! what follows.
+//! A message enters as the world does: it is read into an observation of a case, its signatures are verified and its
+//! sender's policies asked for, rules judge that, and the report says what follows.
 
 mod model;
 mod stations;
 mod text;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use maildoctor_wire::message::{self, Form};
+use tokio::time::Instant;
 
 use crate::case::{Case, Question as _, Recorder, TargetRecord, Terms, VantageRecord};
+use crate::check::CheckError;
+use crate::options::Options;
+use crate::probe::context::AuthBudget;
+use crate::probe::tls::Trusted;
+use crate::probe::{self, Context};
 use crate::questions::trace::{Received, ReceivedWire};
 use crate::subject::{Mail, VantageId};
+use crate::vantage::{Vantage, resolver};
 
 pub use model::{HopReport, SCHEMA, TraceReport, report};
 pub use text::render;
@@ -38,11 +47,64 @@ pub enum NoMessage {
     TooLong,
 }
 
-/// Reads a message into a case. `input` is what the user named it by.
+/// Reads the header of a message into a case, and nothing more. `input` is what the user named it by.
 ///
 /// # Errors
 /// [`NoMessage`] where the octets are none.
 pub fn case(octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessage> {
+    let recorder = Recorder::new(None);
+    read(octets, &recorder)?;
+    Ok(made_of(&recorder, input, now, None))
+}
+
+/// How the DNS is asked about a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    /// The resolver; the system's where absent.
+    pub resolver: Option<SocketAddr>,
+    /// How long it may take in all.
+    pub deadline: Duration,
+    /// Whether nothing is asked at all.
+    pub offline: bool,
+}
+
+/// Reads a message into a case, verifies its signatures, and asks for what SPF and DMARC need.
+///
+/// # Errors
+/// [`NoMessage`] where the octets are none, [`CheckError`] where there is no resolver to ask.
+pub async fn look(octets: &[u8], input: &str, now: Timestamp, asking: Asking) -> Result<Case, LookError> {
+    let recorder = Recorder::new(None);
+    let wire = read(octets, &recorder)?;
+    let Some(message) = Received::read(wire) else { return Ok(made_of(&recorder, input, now, None)) };
+    let resolver = match asking.resolver {
+        // Nothing goes there.
+        _ if asking.offline => SocketAddr::from(([127, 0, 0, 1], 53)),
+        Some(resolver) => resolver,
+        None => resolver::of_the_system().map_err(CheckError::from)?,
+    };
+    let options = Arc::new(Options { resolver: Some(resolver), deadline: asking.deadline, ..Options::default() });
+    let trusted = Arc::new(Trusted::load(None).map_err(CheckError::from)?);
+    let (vantage, deadline) = (Vantage::here(resolver), Instant::now() + asking.deadline);
+    let context = Context::new(options, recorder.clone(), vantage, trusted, deadline, Arc::new(AuthBudget::default()));
+    let work = probe::trace::verify(&context, octets, &message, asking.offline);
+    // What was not asked in time is not in the case, and rules are told so.
+    let _ = tokio::time::timeout(asking.deadline, work).await;
+    Ok(made_of(&recorder, input, now, (!asking.offline).then_some(resolver)))
+}
+
+/// Why a message cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// It is none.
+    #[error(transparent)]
+    Message(#[from] NoMessage),
+    /// Nobody can be asked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+/// Reads a message, and writes down how it lies there.
+fn read(octets: &[u8], recorder: &Recorder) -> Result<ReceivedWire, NoMessage> {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     if octets.iter().all(u8::is_ascii_whitespace) {
         return Err(NoMessage::Empty);
@@ -52,13 +114,17 @@ pub fn case(octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessag
         return Err(NoMessage::NoHeader);
     }
     let wire = ReceivedWire { fields, cut, octets: octets.len() as u64, long_line, bare_lf };
-    let (from, recorder) = (VantageId::local(), Recorder::new(None));
-    let _ = recorder.record(&Received, &Mail("1".to_owned()), &from, (Duration::ZERO, Duration::ZERO), &wire);
+    let times = (Duration::ZERO, Duration::ZERO);
+    let _ = recorder.record(&Received, &Mail("1".to_owned()), &VantageId::local(), times, &wire);
+    Ok(wire)
+}
+
+fn made_of(recorder: &Recorder, input: &str, now: Timestamp, resolver: Option<SocketAddr>) -> Case {
     let target = TargetRecord { input: input.to_owned(), ..TargetRecord::default() };
-    let here = VantageRecord { name: from.0, kind: "local".to_owned(), source_ip: None, resolver: None };
+    let here = VantageRecord { name: VantageId::local().0, kind: "local".to_owned(), source_ip: None, resolver };
     let mut case = Case::new(target, now, vec![here], Terms::default());
     case.set_observations(recorder.take().0);
-    Ok(case)
+    case
 }
 
 /// Whether a case is that of a traced message.

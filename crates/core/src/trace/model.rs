@@ -1,12 +1,14 @@
 //! The JSON report of `trace`, and how it is made of a case.
 
 use jiff::Timestamp;
+use maildoctor_wire::auth_results::{AuthResults, MethodResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stations;
 use crate::case::Case;
 use crate::diagnosis::{self, Verdict};
+use crate::findings::trace::authentication;
 use crate::questions::trace::{Message, Received};
 use crate::questions::way::{Clocks, in_words};
 use crate::report::{self, Finding};
@@ -88,6 +90,12 @@ pub struct Authentication {
     pub server: Option<String>,
     /// What it found, in order.
     pub results: Vec<MethodFound>,
+    /// What it comes to now, by the message as it lies here and the DNS as it is; empty where nothing was verified.
+    #[serde(default)]
+    pub now: Vec<MethodFound>,
+    /// Where the two differ, a sentence each.
+    #[serde(default)]
+    pub differs: Vec<String>,
     /// The servers of further Authentication-Results. They were there when the message came, and prove nothing.
     pub not_believed: Vec<String>,
 }
@@ -128,7 +136,8 @@ pub fn report(case: &Case) -> Option<TraceReport> {
     let whole = report::report(case, &diagnosis);
     let value = |name: &str| message.value(name).map(str::to_owned);
     let results = message.results.clone().unwrap_or_default();
-    let found = |result: maildoctor_wire::auth_results::MethodResult| MethodFound {
+    let now = authentication::now(case);
+    let found = |result: MethodResult| MethodFound {
         method: result.method,
         result: result.result,
         about: result.properties,
@@ -154,14 +163,46 @@ pub fn report(case: &Case) -> Option<TraceReport> {
         took_s: message.way.took(),
         hops: hops(message),
         authentication: Authentication {
+            differs: differences(&results, &now),
             server: results.server,
             results: results.results.into_iter().map(found).collect(),
+            now: now.into_iter().map(found).collect(),
             not_believed: message.others.clone(),
         },
         passed_on: stations::of(message),
         filters: filters.collect(),
         findings: whole.findings,
     })
+}
+
+/// Where a check comes to something else now than the receiving server found.
+fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
+    let server = then.server.as_deref().unwrap_or("the receiving server");
+    let mut out = Vec::new();
+    for method in ["spf", "dkim", "arc", "dmarc"] {
+        let of = |results: &[MethodResult]| -> Vec<MethodResult> {
+            results.iter().filter(|result| result.method == method).cloned().collect()
+        };
+        let (then, now) = (of(&then.results), of(now));
+        let holds = |results: &[MethodResult]| results.iter().any(|result| result.result == "pass");
+        let (Some(first), Some(last)) = (then.first(), now.first()) else { continue };
+        let name = method.to_uppercase();
+        match (holds(&then), holds(&now)) {
+            (true, false) => {
+                let why = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                out.push(format!(
+                    "{name} held when {server} looked and is {} now{why}: this copy, or the DNS, has changed since",
+                    last.result
+                ));
+            }
+            (false, true) => out.push(format!(
+                "{name} was {} when {server} looked and holds now: the DNS has changed since, or did not answer it",
+                first.result
+            )),
+            _ => {}
+        }
+    }
+    out
 }
 
 fn hops(message: &Message) -> Vec<HopReport> {

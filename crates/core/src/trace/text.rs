@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::model::{HopReport, TraceReport};
+use super::model::{HopReport, MethodFound, TraceReport};
 use crate::catalogue::Severity;
 use crate::questions::way::in_words;
 use crate::report::text::{Style, harmless, wrap};
@@ -107,16 +107,7 @@ fn of_hop(hop: &HopReport) -> String {
 
 fn authentication(out: &mut String, report: &TraceReport, style: Style, width: usize) {
     let told = &report.authentication;
-    let mut lines: Vec<String> = told
-        .results
-        .iter()
-        .map(|result| {
-            let about: Vec<String> = result.about.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let about = if about.is_empty() { String::new() } else { format!(" for {}", about.join(" ")) };
-            let reason = result.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("{} {}{about}{reason}", result.method.to_uppercase(), result.result)
-        })
-        .collect();
+    let mut lines: Vec<String> = told.results.iter().map(of_method).collect();
     if lines.is_empty() {
         lines.push("no server that can be believed wrote Authentication-Results".to_owned());
     }
@@ -134,4 +125,14 @@ fn authentication(out: &mut String, report: &TraceReport, style: Style, width: u
         style,
         width,
     );
+    let mut now: Vec<String> = told.now.iter().map(of_method).collect();
+    now.extend(told.differs.iter().cloned());
+    section(out, "Authentication, verified now", &now, style, width);
+}
+
+fn of_method(result: &MethodFound) -> String {
+    let about: Vec<String> = result.about.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let about = if about.is_empty() { String::new() } else { format!(" for {}", about.join(" ")) };
+    let reason = result.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{} {}{about}{reason}", result.method.to_uppercase(), result.result)
 }

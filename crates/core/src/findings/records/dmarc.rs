@@ -18,23 +18,23 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// The policy that holds for the domain.
-pub(super) struct Held {
+pub(in crate::findings) struct Held {
     /// Whose it is: the domain's own or one above.
-    pub(super) domain: String,
-    pub(super) text: String,
-    pub(super) record: Dmarc,
-    pub(super) id: ObsId,
+    pub(in crate::findings) domain: String,
+    pub(in crate::findings) text: String,
+    pub(in crate::findings) record: Dmarc,
+    pub(in crate::findings) id: ObsId,
 }
 
 impl Held {
     /// What is asked for mail of the domain itself.
-    pub(super) fn effective(&self, domain: &Domain) -> Policy {
+    pub(in crate::findings) fn effective(&self, domain: &Domain) -> Policy {
         if self.domain == domain.as_str() { self.record.policy } else { self.record.subdomains }
     }
 }
 
 /// The first record on the way up; `None` where there is none to the top.
-pub(super) fn held(at: &At<'_, Domain>) -> Result<Option<Held>, Why> {
+pub(in crate::findings) fn held(at: &At<'_, Domain>) -> Result<Option<Held>, Why> {
     for domain in walk(at.on.as_str()) {
         let there = texts_at(at, &format!("_dmarc.{domain}"), is_dmarc)?;
         // Several records are none (RFC 9989 section 4.10).
@@ -46,7 +46,7 @@ pub(super) fn held(at: &At<'_, Domain>) -> Result<Option<Held>, Why> {
 }
 
 /// The organisational domain, as far as the way up is known.
-pub(super) fn organisation(at: &At<'_, Domain>) -> String {
+pub(in crate::findings) fn organisation(at: &At<'_, Domain>) -> String {
     let names = walk(at.on.as_str());
     let records: Vec<(String, Dmarc)> = names
         .into_iter()

@@ -6,10 +6,10 @@
 
 mod dane;
 mod dkim;
-mod dmarc;
+pub(super) mod dmarc;
 mod others;
 pub(crate) mod overview;
-mod sender;
+pub(super) mod sender;
 mod spf;
 mod sts;
 

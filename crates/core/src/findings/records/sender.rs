@@ -167,7 +167,12 @@ fn excludes_relay(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 }
 
 /// What SPF makes of a client, by the answers in the case.
-pub(super) fn evaluate(at: &At<'_, Domain>, ip: IpAddr, helo: &str, mail_from: &str) -> Result<(Evaluated, Ids), Why> {
+pub(in crate::findings) fn evaluate(
+    at: &At<'_, Domain>,
+    ip: IpAddr,
+    helo: &str,
+    mail_from: &str,
+) -> Result<(Evaluated, Ids), Why> {
     let ids = RefCell::new(Ids::new());
     let out = spf::evaluate(&Identity { ip, helo, mail_from }, &|ask| {
         let views = views(at, &ask.name, record_type(ask.rtype));
