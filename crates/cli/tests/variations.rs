@@ -91,6 +91,16 @@ fn dmarc(zones: &mut Zones, text: &str) {
 
 const VARIATIONS: &[Variation] = &[
     Variation {
+        name: "records for whatever name is asked for, as wildcards make them",
+        zones: |zones, plan| {
+            for name in ["_imaps._tcp", "_pop3s._tcp", "autoconfig", "mta-sts", "_smtp._tls", "smtp", "mail"] {
+                zones.add(&format!("{name}.lab.example"), data::txt("v=spf1 -all"));
+            }
+            zones.add("autoconfig.lab.example", data::address(plan.web()));
+        },
+        ..USUAL
+    },
+    Variation {
         name: "a web site elsewhere, by an alias, and an address at the domain itself",
         zones: |zones, plan| {
             zones.add("www.lab.example", data::cname("shop.visitor.example"));
@@ -256,6 +266,9 @@ const VARIATIONS: &[Variation] = &[
         zones: |zones, plan| {
             zones.add("_submission._tcp.lab.example", data::srv(plan.submission, "mail.lab.example"));
             zones.add("_submissions._tcp.lab.example", data::srv(plan.smtps, "mail.lab.example"));
+            zones.add("_imaps._tcp.lab.example", data::srv(plan.imaps, "mail.lab.example"));
+            // Not offered (RFC 2782), and said so.
+            zones.add("_pop3s._tcp.lab.example", data::srv(0, "."));
         },
         ..USUAL
     },

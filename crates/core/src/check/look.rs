@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use futures::future::{join, join_all, join3};
+use futures::future::{join, join_all, join3, join4};
 
 use super::account::{account_tests, tries_account};
 use super::board::{Board, Search};
@@ -13,7 +13,7 @@ use super::{nobody, outbound};
 use crate::probe::dns;
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
-use crate::probe::{Context, blacklist, records, token};
+use crate::probe::{Context, autoconfig, blacklist, records, token};
 use crate::questions::dns::Via;
 use crate::questions::tcp::Role;
 use crate::target::Target;
@@ -76,7 +76,14 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
         }
     };
     // Boxed: the parts of a look are large, and a debug build would have them all on its stack.
-    let besides = join3(control(context), lists, records);
+    let announced = async {
+        // A mailbox that is read is the better proof, and its services are visited as such.
+        let wanted = first && options.wants("dns") && options.mailbox.is_none();
+        if let Some(domain) = target.domain().filter(|_| wanted) {
+            autoconfig::look(context, domain).await;
+        }
+    };
+    let besides = join4(control(context), lists, records, announced);
     join3(Box::pin(services), Box::pin(account), Box::pin(besides)).await.0
 }
 

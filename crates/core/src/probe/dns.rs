@@ -7,6 +7,7 @@ use futures::future::{join, join_all};
 use maildoctor_wire::rdns;
 
 use super::Context;
+use crate::questions::autoconfig::{SENDING, targets};
 use crate::questions::dns::walk::Unchecked;
 use crate::questions::dns::{Addresses, Dns, RecordType, Records, ReverseNames, Via};
 use crate::subject::{Addr, Domain, Host};
@@ -123,23 +124,14 @@ pub async fn reverse(context: &Context, address: IpAddr) {
 
 /// The hosts that SRV records name for submission (RFC 6186, RFC 8314).
 pub async fn submission_srv(context: &Context, domain: &str) -> Vec<(String, u16, bool)> {
-    use crate::questions::dns::Data;
     let via = Via::Own;
-    let ask = |label: &'static str, implicit: bool| async move {
-        let name = format!("{label}._tcp.{domain}");
+    let ask = |service: &'static str, implicit: bool| async move {
+        let name = format!("{service}.{domain}");
         let question = Records { rtype: RecordType::Srv, via };
         let wire = context.lookup(&question, &Domain::new(&name), via, &name, RecordType::Srv).await;
-        let view = Dns { wire };
-        let answer = view.definite();
-        let records = answer.map(|a| a.answers).unwrap_or_default().iter();
-        records
-            .filter_map(|r| match &r.data {
-                Data::Srv { port, target, .. } if !target.is_empty() => Some((target.clone(), *port, implicit)),
-                _ => None,
-            })
-            .take(4)
-            .collect::<Vec<_>>()
+        targets(&Dns { wire }).into_iter().map(|(host, port)| (host, port, implicit)).collect::<Vec<_>>()
     };
-    let (starttls, implicit) = join(ask("_submission", false), ask("_submissions", true)).await;
+    let [plain, at_once] = SENDING;
+    let (starttls, implicit) = join(ask(plain, false), ask(at_once, true)).await;
     [starttls, implicit].concat()
 }

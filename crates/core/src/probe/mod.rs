@@ -1,5 +1,6 @@
 //! The probes: they ask the world through a vantage, write down what they saw, and never judge.
 
+pub mod autoconfig;
 pub mod blacklist;
 pub mod context;
 pub mod dane;

@@ -2,6 +2,7 @@
 //!
 //! This is where facts get their types. Nothing here does I/O, and nothing here judges.
 
+pub mod autoconfig;
 pub mod bounce;
 pub mod client;
 pub mod dane;

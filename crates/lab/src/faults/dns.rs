@@ -93,6 +93,10 @@ pub(super) const FAULTS: &[Fault] = &[
         }
         Ok(())
     }),
+    fault("autoconfig-srv-wrong", at(&[Autoconfig]), |s| {
+        s.zones.add("_imaps._tcp.lab.example", data::srv(993, "old.lab.example"));
+        Ok(())
+    }),
     fault("mx-null", shut(&[Mx]), |s| {
         one_exchanger(s, "");
         Ok(())

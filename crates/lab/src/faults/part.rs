@@ -32,6 +32,8 @@ pub enum Part {
     Tlsa,
     /// The BIMI record.
     Bimi,
+    /// The records by which mail programs set themselves up.
+    Autoconfig,
     /// The addresses of the exchangers.
     MxAddress,
     /// Their reverse names.
@@ -122,7 +124,8 @@ impl Part {
             Typed => &[Resolver],
             Answers => &[Typed],
             Zone => &[Answers],
-            Mx | Spf | Dkim | Dmarc | TlsReports | TransportPolicy | Bimi | DomainList | SubmissionDoor => &[Zone],
+            Mx | Spf | Dkim | Dmarc | TlsReports | TransportPolicy | Bimi | Autoconfig | DomainList
+            | SubmissionDoor => &[Zone],
             MxAddress => &[Mx],
             Tlsa => &[Mx],
             MxReverse | Door => &[MxAddress],

@@ -1,6 +1,7 @@
 //! What the DNS says of a mail domain and its hosts.
 
 mod authority;
+mod autoconfig;
 mod bogus;
 pub(super) mod intercepted;
 mod lookup;
@@ -19,6 +20,7 @@ use super::Rule;
 pub(super) fn rules() -> Vec<Rule> {
     [
         authority::RULES,
+        autoconfig::RULES,
         bogus::RULES,
         views::RULES,
         tcp::RULES,
