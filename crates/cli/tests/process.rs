@@ -34,6 +34,7 @@ fn bad_usage_ends_with_3_and_one_clear_sentence() {
         (vec!["check", "example.org", "--timeout", "5"], "500ms"),
         (vec!["check", "example.org", "--port", "ftp=21"], "NAME=N"),
         (vec!["check", "example.org", "--only", "nonsense"], "no area"),
+        (vec!["check", "example.org", "--at", "soon"], "such as 30"),
         (vec!["check", "example.org", "--user", "anna"], "--password-file"),
         (vec!["check", "example.org", "--user", "anna", "--password-file", "/nowhere"], "/nowhere"),
         (vec!["check", "example.org", "--relay-rcpt", "a@b\r\nRCPT TO:<c@d>"], "--relay-rcpt"),
@@ -191,6 +192,25 @@ fn a_mailbox_that_cannot_be_read_leaves_open_whether_the_message_was_delivered()
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("INCONCLUSIVE") && text.contains("is no Maildir"), "{text}");
     assert_eq!(output.status.code(), Some(3));
+}
+
+/// The lab's certificates are valid for 90 days.
+#[test]
+fn certificates_are_judged_as_they_will_be() {
+    let running = lab(&[]);
+    for (days, code, words) in [
+        ("0", None, ""),
+        ("85", Some("cert-expires-soon"), "will have"),
+        ("120d", Some("cert-expired"), "will have expired"),
+    ] {
+        let report = common::report(&running, &["--at", days]);
+        let roots = report["diagnosis"].as_array().unwrap();
+        assert_eq!(roots.first().map(|root| root["code"].as_str().unwrap()), code, "{days}: {roots:#?}");
+        assert!(code.is_none() || roots[0]["cause"].as_str().unwrap().contains(words), "{roots:#?}");
+        assert!(report["as_of"].as_str().unwrap() > report["started_at"].as_str().unwrap());
+    }
+    let text = String::from_utf8(check(&running, &["--at", "85"]).stdout).unwrap();
+    assert!(text.contains("judged as they will be on 20"), "{text}");
 }
 
 #[test]

@@ -178,6 +178,8 @@ pub const AREAS: [&str; 13] = [
 pub struct Options {
     /// The mail domain, where the target names only a server.
     pub domain: Option<String>,
+    /// Certificates, TLSA records and policies are judged as of so many days later.
+    pub at_days: Option<u32>,
     /// The resolver of "here"; the system's where absent.
     pub resolver: Option<SocketAddr>,
     /// Resolvers "out there".
@@ -252,6 +254,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             domain: None,
+            at_days: None,
             resolver: None,
             foreign_resolvers: Vec::new(),
             root_hints: None,
@@ -321,6 +324,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, OptionError> {
     millis.filter(|&ms| ms > 0 && ms <= 86_400_000).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// The furthest day that is looked at: ten years.
+const MAX_DAYS: u32 = 3650;
+
+/// Reads `30` or `30d`: days.
+///
+/// # Errors
+/// [`OptionError`] for anything else, and for more than ten years.
+pub fn parse_days(text: &str) -> Result<u32, OptionError> {
+    let days = text.strip_suffix('d').unwrap_or(text).parse().ok().filter(|days| *days <= MAX_DAYS);
+    days.ok_or_else(|| bad("number of days", text, "a number from 0 to 3650, such as 30"))
+}
+
 /// Reads `ADDR` or `ADDR:PORT`, brackets around IPv6 where a port follows.
 ///
 /// # Errors
@@ -349,6 +364,14 @@ pub fn parse_areas(text: &str) -> Result<Vec<&'static str>, OptionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days() {
+        assert_eq!((parse_days("30").unwrap(), parse_days("30d").unwrap()), (30, 30));
+        for text in ["", "d", "-1", "30w", "99999", "1e3"] {
+            assert!(parse_days(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

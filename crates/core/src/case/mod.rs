@@ -98,6 +98,9 @@ pub struct Terms {
     pub timeout_ms: u64,
     /// The run's bound, in milliseconds.
     pub deadline_ms: u64,
+    /// Certificates, TLSA records and policies are judged as of so many days later (`--at`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_days: Option<u32>,
     /// Mail is sent, and not received.
     pub outbound: Option<Outbound>,
     /// The arguments of the run after the program's name, secrets left out: next tests build on them.
@@ -275,7 +278,14 @@ impl Case {
         self.sender_domain().or_else(|| self.mail_domain())
     }
 
-    /// The instant that dates in the case are held against: the end of the run.
+    /// The instant that certificates, TLSA records and policies are held against: the end of the run, or as many days
+    /// later as were asked for.
+    pub fn as_of(&self) -> Timestamp {
+        let days = i64::from(self.terms.at_days.unwrap_or_default());
+        self.now().checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The instant that other dates in the case are held against: the end of the run.
     pub fn now(&self) -> Timestamp {
         let millis = i64::try_from(self.duration_ms).unwrap_or(i64::MAX);
         self.started_at.checked_add(jiff::SignedDuration::from_millis(millis)).unwrap_or(self.started_at)

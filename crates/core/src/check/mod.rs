@@ -169,6 +169,7 @@ fn terms(options: &Options, target: &Target, srv: bool) -> Terms {
         send: options.send,
         mailbox: options.mailbox.is_some(),
         dkim_selectors: options.dkim_selectors.clone(),
+        at_days: options.at_days,
         areas: match options.areas.len() {
             all if all == AREAS.len() => Vec::new(),
             _ => options.areas.iter().map(|area| (*area).to_owned()).collect(),

@@ -20,6 +20,7 @@ pub fn report(case: &Case, diagnosis: &Diagnosis) -> Report {
         target: case.target.clone(),
         started_at: case.started_at.to_string(),
         duration_ms: case.duration_ms,
+        as_of: case.terms.at_days.map(|_| case.as_of().to_string()),
         vantages: case.vantages.clone(),
         verdict: diagnosis.verdict,
         summary: diagnosis.summary.clone(),

@@ -179,6 +179,9 @@ pub struct Report {
     pub started_at: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// The instant that certificates, TLSA records and policies are judged as of, where it is a later one (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// Where it was looked from.
     pub vantages: Vec<VantageRecord>,
     /// The verdict.

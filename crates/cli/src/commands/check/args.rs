@@ -45,6 +45,7 @@ pub(crate) enum Format {
   maildoctor check example.org --on-host --listen 60s
   maildoctor check example.org --from local --from ssh:root@outside.example.net --from socks5://192.0.2.1:1080
   maildoctor check example.org --watch 5m
+  maildoctor check example.org --at 30
   maildoctor check --outbound me@mine.example you@theirs.example --helo mail.mine.example
   maildoctor check --outbound me@mine.example you@theirs.example --source-ip 192.0.2.25
 
@@ -184,6 +185,9 @@ pub(crate) struct Args {
     /// Leave the test message in the mailbox.
     #[arg(long)]
     pub(super) keep_message: bool,
+    /// Judge certificates, TLSA records and policies as they will be in so many days.
+    #[arg(long, value_name = "D", value_parser = maildoctor_core::options::parse_days)]
+    pub(super) at: Option<u32>,
     /// Check again at this pace, and print only what changed; Ctrl-C ends it.
     #[arg(long, value_name = "D", conflicts_with_all = ["send", "output"])]
     pub(super) watch: Option<String>,

@@ -46,6 +46,7 @@ pub(super) fn options(args: &Args) -> anyhow::Result<Options> {
     let own = args.source_ip.filter(|ip| own_address(*ip).is_ok() && vantages == [VantageSpec::Local]);
     Ok(Options {
         domain: args.domain.as_deref().map(maildoctor_core::target::domain_name).transpose()?,
+        at_days: args.at,
         resolver,
         foreign_resolvers: foreign
             .into_iter()

@@ -73,7 +73,7 @@ fn login_failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn cert_problem(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Handshake)?;
     seen.need(|h| h.done())?;
-    if !seen.verified(at.case.now()) {
+    if !seen.verified(at.case.as_of()) {
         let names = seen.leaf().map(|l| l.names.join(", ")).unwrap_or_default();
         found
             .is(at.on)

@@ -125,7 +125,7 @@ fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let leaf = seen.need(|_| chain.first())?;
     let domain = at.case.mail_domain();
     let names: Vec<&str> = std::iter::once(host.as_str()).chain(domain.as_ref().map(Domain::as_str)).collect();
-    let now = at.case.now();
+    let now = at.case.as_of();
     let mut why = None;
     for record in &usable {
         match record.fits(&chain, &names, now) {

@@ -130,7 +130,7 @@ fn of_dmarc(at: &At<'_, Domain>) -> Vec<Line> {
 
 fn of_sts(at: &At<'_, Domain>) -> Vec<Line> {
     let list = sts::record(at).map(|there| there.list).unwrap_or_default();
-    let policy = sts::fetched(at, &at.on).ok().map(|seen| match seen.policy(at.case.now()) {
+    let policy = sts::fetched(at, &at.on).ok().map(|seen| match seen.policy(at.case.as_of()) {
         Some(policy) => format!(
             "policy: {}, kept for {} h, mx {}",
             policy.mode.map_or("no mode", Mode::name),

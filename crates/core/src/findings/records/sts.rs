@@ -43,7 +43,7 @@ pub(super) fn fetched<'c, K: Kind>(at: &At<'c, K>, domain: &Domain) -> Result<Se
 /// The policy that senders hold the domain to.
 fn policy<'c, K: Kind>(at: &At<'c, K>, domain: &Domain) -> Result<(ObsId, &'c StsPolicy, Mode), Why> {
     let seen = fetched(at, domain)?;
-    let now = at.case.now();
+    let now = at.case.as_of();
     let policy = seen.need(|view| view.policy(now))?;
     Ok((seen.id(), policy, seen.need(|_| policy.mode)?))
 }
@@ -73,7 +73,7 @@ fn syntax(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     }
     match fetched(at, &at.on) {
         Err(why) => found.missed(why),
-        Ok(seen) => match seen.policy(at.case.now()) {
+        Ok(seen) => match seen.policy(at.case.as_of()) {
             None => found.missed(Why::Denied(seen.id())),
             Some(policy) if policy.flaws.is_empty() => {}
             Some(policy) => {
@@ -101,7 +101,7 @@ fn unreachable(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     let host = sts::host_of(at.on.as_str());
     let (obstacle, proof) = match fetched(at, &at.on) {
         Ok(seen) if seen.never_left() => return Err(Why::Denied(seen.id())),
-        Ok(seen) => match seen.obstacle(at.case.now()) {
+        Ok(seen) => match seen.obstacle(at.case.as_of()) {
             None => return Ok(State::Clear),
             Some(why) => {
                 let basis = if seen.only_silence() { Basis::OwnMeasure } else { Basis::Witnessed };
@@ -215,7 +215,7 @@ fn cert_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             if seen.done().is_some() {
                 seen.need(|view| view.leaf())?;
             }
-            let Some(why) = seen.distrust(at.case.now()) else { return found.state() };
+            let Some(why) = seen.distrust(at.case.as_of()) else { return found.state() };
             let key = seen.leaf().map_or(Key::from(at.on), |leaf| Cert(leaf.fingerprint.clone()).into());
             (why, key, seen.id())
         }

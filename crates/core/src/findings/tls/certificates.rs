@@ -59,31 +59,31 @@ fn about<'f>(
 
 fn expired(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
-    if leaf.not_after < at.case.now() {
-        about(at, found, &seen, leaf, &format!("expired on {}", leaf.not_after.strftime("%-d %B %Y at %H:%M UTC")))
-            .owes_step(seen.id());
+    if leaf.not_after < at.case.as_of() {
+        let word = if leaf.not_after < at.case.now() { "expired on" } else { "will have expired: it is valid until" };
+        let end = leaf.not_after.strftime("%-d %B %Y at %H:%M UTC");
+        about(at, found, &seen, leaf, &format!("{word} {end}")).owes_step(seen.id());
     }
     found.state()
 }
 
 fn expires_soon(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
-    let left = leaf.not_after.duration_since(at.case.now());
+    let left = leaf.not_after.duration_since(at.case.as_of());
     if left > SignedDuration::ZERO && left < SOON {
-        about(
-            at,
-            found,
-            &seen,
-            leaf,
-            &format!("expires in {} days, on {}", left.as_hours() / 24, leaf.not_after.strftime("%-d %B %Y")),
-        );
+        let days = left.as_hours() / 24;
+        let when = match at.case.terms.at_days {
+            Some(_) => format!("will have {days} days left: it expires"),
+            None => format!("expires in {days} days,"),
+        };
+        about(at, found, &seen, leaf, &format!("{when} on {}", leaf.not_after.strftime("%-d %B %Y")));
     }
     found.state()
 }
 
 fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
-    if leaf.not_before > at.case.now() {
+    if leaf.not_before > at.case.as_of() {
         about(
             at,
             found,

@@ -98,6 +98,10 @@ pub fn render(report: &Report, style: Style) -> String {
     // Painted after wrapping: colour has no width.
     let coloured = wrapped.replacen(&report.verdict.name().to_uppercase(), &style.verdict(report.verdict), 1);
     out.push_str(&coloured);
+    if let Some(day) = report.as_of.as_deref().and_then(|at| at.get(..10)) {
+        let note = format!("Certificates, TLSA records and policies are judged as they will be on {day}.");
+        out.push_str(&wrap(&note, width, "", "  "));
+    }
     let bare = report.target.host.as_deref() == Some(report.target.input.as_str());
     if report.target.domain.is_none() && bare && report.target.input.parse::<std::net::IpAddr>().is_err() {
         let line = format!(
