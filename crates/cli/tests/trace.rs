@@ -80,3 +80,73 @@ fn a_hostile_header_is_bounded_and_steers_no_terminal() {
     assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     assert!(text.lines().count() < 500 && output.status.code() == Some(1));
 }
+
+/// A message that nothing is wrong with.
+fn sound(from: &str) -> String {
+    LATE.replace("13:31:08", "13:00:09").replace("Anna <anna@example.net>", from)
+}
+
+#[test]
+fn an_mbox_is_a_table_and_each_message_of_it_can_be_told_in_full() {
+    let opening = "From anna@example.net Tue Nov 24 13:00:00 2026\n";
+    let mbox = format!("{opening}{}\n{opening}{LATE}\n{opening}no header at all\n\n", sound("bob@example.net"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old mail");
+    std::fs::write(&file, &mbox).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["trace", file, "--offline"], b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let begin = "DEGRADED: something is wrong with 1 of 2 messages; the slowest was number 2, with 31 min; 1 could";
+    assert!(text.starts_with(begin), "{text}");
+    for line in [
+        " 1  2026-11-24 13:00        2 s  pass   -      pass   -     bob@example.net\n",
+        " 2  2026-11-24 13:31     31 min  pass   -      pass   -     anna@example.net  hop-slow\n",
+        " 3  it does not begin with a header",
+        "One hop kept the message: 1 message",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let suggested = format!("maildoctor trace '{file}' --message 2");
+    assert!(text.contains(&suggested), "{text}");
+    let full = run(&["trace", file, "--offline", "--message", "2"], b"");
+    assert!(String::from_utf8_lossy(&full.stdout).contains("store.example.org got the message 31 min after"));
+    let piped = run(&["trace", "-", "--offline", "--format", "json"], mbox.as_bytes());
+    let report: Value = serde_json::from_slice(&piped.stdout).unwrap();
+    assert_eq!((&report["source"], &report["messages"][1]["took_s"]), (&"mbox".into(), &1861.into()));
+    assert_eq!(report["causes"][0]["messages"], serde_json::json!([2]));
+    let schema: Value = serde_json::from_slice(&run(&["schema", "mailbox"], b"").stdout).unwrap();
+    jsonschema::validator_for(&schema).unwrap().validate(&report).unwrap();
+    for wrong in [&["--message", "3"][..], &["--message", "4"], &["--message", "0"], &["--save", "x.json"]] {
+        let output = run(&[&["trace", file, "--offline"], wrong].concat(), b"");
+        assert_eq!(output.status.code(), Some(3), "{wrong:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_maildir_and_a_folder_of_saved_messages_are_tables_and_one_message_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = folder.path().join("Maildir");
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    std::fs::write(maildir.join("new/200.b.mail"), LATE).unwrap();
+    std::fs::write(maildir.join("cur/100.a.mail:2,S"), sound("carol@example.net")).unwrap();
+    std::fs::write(maildir.join("tmp/300.c.mail"), LATE).unwrap();
+    let saved = folder.path().join("saved");
+    std::fs::create_dir(&saved).unwrap();
+    std::fs::write(saved.join("one.eml"), LATE).unwrap();
+    std::fs::write(saved.join("notes.txt"), "no mail").unwrap();
+    for (path, source, files) in
+        [(&maildir, "maildir", &["100.a.mail:2,S", "200.b.mail"][..]), (&saved, "folder", &["one.eml"])]
+    {
+        let output = run(&["trace", path.to_str().unwrap(), "--offline", "--format", "json"], b"");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found: Vec<&str> =
+            report["messages"].as_array().unwrap().iter().map(|m| m["file"].as_str().unwrap()).collect();
+        assert_eq!((report["source"].as_str(), &found[..]), (Some(source), files));
+    }
+    let one = run(&["trace", "-", "--offline"], format!("From a Tue Nov 24 13:00:00 2026\n{LATE}\n").as_bytes());
+    assert!(String::from_utf8_lossy(&one.stdout).contains("Hops"), "an mbox of one message is that message");
+}

@@ -17,10 +17,7 @@ fn twelve_lists(plan: &mut Plan, silent: &[usize]) {
 fn lists(plan: &mut Plan, number: usize, silent: &[usize]) {
     let asked: Vec<String> = (1..=number).map(|n| format!("reject_rbl_client bl{n}.example")).collect();
     // A process of smtpd remembers what a list said of a client for as long as it lives: one process a client.
-    plan.postfix
-        .set("smtpd_delay_reject", "no")
-        .set("smtpd_client_restrictions", &asked.join(" "))
-        .set("max_use", "1");
+    plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", &asked.join(" ")).set("max_use", "1");
     for n in 1..=number {
         if silent.contains(&n) {
             plan.zones.example.add(format!("bl{n} NS ns1.list"));

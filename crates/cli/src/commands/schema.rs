@@ -6,6 +6,7 @@ use maildoctor_core::case::Case;
 use maildoctor_core::compare::Comparison;
 use maildoctor_core::report::Report;
 use maildoctor_core::trace::TraceReport;
+use maildoctor_core::trace::mailbox::MailboxReport;
 
 use crate::output;
 
@@ -30,6 +31,8 @@ enum What {
     Bounce,
     /// Of `trace --format json`.
     Trace,
+    /// Of `trace --format json` over a mailbox.
+    Mailbox,
 }
 
 /// Runs the command and gives its exit code.
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         What::Comparison => schemars::schema_for!(Comparison),
         What::Bounce => schemars::schema_for!(BounceReport),
         What::Trace => schemars::schema_for!(TraceReport),
+        What::Mailbox => schemars::schema_for!(MailboxReport),
     };
     output::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(0)

@@ -27,9 +27,22 @@ const MAX_SIGNATURES: usize = 20;
 /// Why nothing was asked.
 const OFFLINE: &str = "the DNS was not asked";
 
+/// The arithmetic: one for all messages, since making it reads the certificates of the system.
+pub struct Checker(MessageAuthenticator);
+
+impl Checker {
+    /// Makes it, with a resolver of its own that asks nobody.
+    pub fn new() -> Option<Self> {
+        let mut options = ResolverOpts::default();
+        options.attempts = 0;
+        MessageAuthenticator::new(ResolverConfig::default(), options).ok().map(Self)
+    }
+}
+
 /// Verifies the signatures of a message, and asks for what SPF and DMARC need. Offline nothing is asked, and told is what the
 /// message alone shows: that its text is not the one that was signed.
-pub async fn verify(context: &Context, octets: &[u8], message: &Message, offline: bool) {
+pub async fn verify(context: &Context, checker: &Checker, octets: &[u8], message: &Message, offline: bool) {
+    let Checker(checker) = checker;
     let octets = with_crlf(octets);
     // Each signature of a part of the text (`l=`) costs a hash of its own: a crowd of them is not given that.
     let crowd =
@@ -45,9 +58,6 @@ pub async fn verify(context: &Context, octets: &[u8], message: &Message, offline
     let (keys, ()) = join(keys, sender).await;
     let known = |name: &String| (format!("{name}.").into(), key(keys.get(name), offline));
     let cache = Keys(names.iter().map(known).collect());
-    let mut options = ResolverOpts::default();
-    options.attempts = 0;
-    let Ok(checker) = MessageAuthenticator::new(ResolverConfig::default(), options) else { return };
     let params = || Parameters::new(&parsed).with_txt_cache(&cache);
     // What a message can make a library stumble over must not end the run.
     let (signatures, times) = context.timed(AssertUnwindSafe(checker.verify_dkim(params())).catch_unwind()).await;

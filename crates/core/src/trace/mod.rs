@@ -1,8 +1,11 @@
 //! `trace`: the way of a received message, hop by hop, and what the servers on it found.
 //!
+//! A message alone gives a report of its own, many of a mailbox a table ([`mailbox`]).
+//!
 //! A message enters as the world does: it is read into an observation of a case, its signatures are verified and its
 //! sender's policies asked for, rules judge that, and the report says what follows.
 
+pub mod mailbox;
 mod model;
 mod stations;
 mod text;
@@ -20,6 +23,7 @@ use crate::check::CheckError;
 use crate::options::Options;
 use crate::probe::context::AuthBudget;
 use crate::probe::tls::Trusted;
+use crate::probe::trace::Checker;
 use crate::probe::{self, Context};
 use crate::questions::trace::{Received, ReceivedWire};
 use crate::subject::{Mail, VantageId};
@@ -30,6 +34,9 @@ pub use text::render;
 
 /// The longest message that is read, in octets.
 pub const MAX_MESSAGE_OCTETS: u64 = 128 * 1024 * 1024;
+
+/// How long the arithmetic of one message may take where nothing is asked.
+const WITHOUT_DNS: Duration = Duration::from_secs(30);
 
 /// Why a text is no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +64,7 @@ pub fn case(octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessag
     Ok(made_of(&recorder, input, now, None))
 }
 
-/// How the DNS is asked about a message.
+/// How the DNS is asked about messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
     /// The resolver; the system's where absent.
@@ -68,39 +75,69 @@ pub struct Asking {
     pub offline: bool,
 }
 
-/// Reads a message into a case, verifies its signatures, and asks for what SPF and DMARC need.
-///
-/// # Errors
-/// [`NoMessage`] where the octets are none, [`CheckError`] where there is no resolver to ask.
-pub async fn look(octets: &[u8], input: &str, now: Timestamp, asking: Asking) -> Result<Case, LookError> {
-    let recorder = Recorder::new(None);
-    let wire = read(octets, &recorder)?;
-    let Some(message) = Received::read(wire) else { return Ok(made_of(&recorder, input, now, None)) };
-    let resolver = match asking.resolver {
-        // Nothing goes there.
-        _ if asking.offline => SocketAddr::from(([127, 0, 0, 1], 53)),
-        Some(resolver) => resolver,
-        None => resolver::of_the_system().map_err(CheckError::from)?,
-    };
-    let options = Arc::new(Options { resolver: Some(resolver), deadline: asking.deadline, ..Options::default() });
-    let trusted = Arc::new(Trusted::load(None).map_err(CheckError::from)?);
-    let (vantage, deadline) = (Vantage::here(resolver), Instant::now() + asking.deadline);
-    let context = Context::new(options, recorder.clone(), vantage, trusted, deadline, Arc::new(AuthBudget::default()));
-    let work = probe::trace::verify(&context, octets, &message, asking.offline);
-    // What was not asked in time is not in the case, and rules are told so.
-    let _ = tokio::time::timeout(asking.deadline, work).await;
-    Ok(made_of(&recorder, input, now, (!asking.offline).then_some(resolver)))
+/// Who looks at messages: one at a time, or several at once, within one deadline.
+pub struct Looker {
+    resolver: SocketAddr,
+    offline: bool,
+    options: Arc<Options>,
+    trusted: Arc<Trusted>,
+    checker: Option<Checker>,
+    ends: Instant,
 }
 
-/// Why a message cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum LookError {
-    /// It is none.
-    #[error(transparent)]
-    Message(#[from] NoMessage),
-    /// Nobody can be asked.
-    #[error(transparent)]
-    Check(#[from] CheckError),
+impl Looker {
+    /// Makes ready to look; from here on the deadline runs.
+    ///
+    /// # Errors
+    /// [`CheckError`] where there is no resolver to ask.
+    pub fn new(asking: Asking) -> Result<Self, CheckError> {
+        let resolver = match asking.resolver {
+            // Nothing goes there.
+            _ if asking.offline => SocketAddr::from(([127, 0, 0, 1], 53)),
+            Some(resolver) => resolver,
+            None => resolver::of_the_system()?,
+        };
+        let options = Options { resolver: Some(resolver), deadline: asking.deadline, ..Options::default() };
+        Ok(Self {
+            resolver,
+            offline: asking.offline,
+            options: Arc::new(options),
+            trusted: Arc::new(Trusted::load(None)?),
+            checker: Checker::new(),
+            ends: Instant::now() + asking.deadline,
+        })
+    }
+
+    /// Whether the DNS is still asked: it is not offline, and not after the deadline.
+    pub fn asks(&self) -> bool {
+        !self.offline && Instant::now() < self.ends
+    }
+
+    /// Reads a message into a case, verifies its signatures, and asks for what SPF and DMARC need.
+    ///
+    /// # Errors
+    /// [`NoMessage`] where the octets are none.
+    pub async fn look(&self, octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessage> {
+        let recorder = Recorder::new(None);
+        let wire = read(octets, &recorder)?;
+        let asks = self.asks();
+        let resolver = asks.then_some(self.resolver);
+        let (Some(message), Some(checker)) = (Received::read(wire), &self.checker) else {
+            return Ok(made_of(&recorder, input, now, resolver));
+        };
+        let context = Context::new(
+            self.options.clone(),
+            recorder.clone(),
+            Vantage::here(self.resolver),
+            self.trusted.clone(),
+            self.ends,
+            Arc::new(AuthBudget::default()),
+        );
+        let work = probe::trace::verify(&context, checker, octets, &message, !asks);
+        // What was not asked in time is not in the case, and rules are told so.
+        let _ = tokio::time::timeout(if asks { self.ends - Instant::now() } else { WITHOUT_DNS }, work).await;
+        Ok(made_of(&recorder, input, now, resolver))
+    }
 }
 
 /// Reads a message, and writes down how it lies there.
