@@ -110,11 +110,103 @@ fn the_guide_by_hand_and_isolate_find_the_same_list() {
     let out = isolate(folder, state.path()).output().unwrap();
     let said = text(&out.stdout);
     assert_eq!(out.status.code(), Some(1), "{said}{}", text(&out.stderr));
-    assert!(said.contains(&format!("DNS list {} makes it", guilty[0])) && said.contains("(proven"), "{said}");
+    assert!(
+        said.contains(&format!("DNS list {} makes a new client wait", guilty[0])) && said.contains("(proven"),
+        "{said}"
+    );
     assert!(said.contains(&format!("blacklists remove {}", guilty[0])), "{said}");
     assert!(running_starts(folder) - starts <= 5, "more reloads than promised for 4 lists");
     assert_eq!(settings(folder), before);
     assert!(restore(state.path()).status.success());
+}
+
+/// What a person is told in one step: the zones to switch off and on, and where the questions end.
+fn told(stderr: &mut impl BufRead) -> Option<(Vec<String>, Vec<String>)> {
+    let mut said = String::new();
+    let mut octet = [0];
+    while !said.ends_with("Ctrl-C to end: ") {
+        if stderr.read(&mut octet).unwrap() == 0 {
+            return None;
+        }
+        said.push(char::from(octet[0]));
+    }
+    // Lines are wrapped between words, and the names of zones are words.
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let zones = |from: &str| {
+        let part = said.split(from).nth(1).unwrap_or_default();
+        let end = ["Switch on again:", "Leave off:", "Then stop"].iter().filter_map(|mark| part.find(mark)).min();
+        let part = &part[..end.unwrap_or(part.len())];
+        part.split(' ')
+            .map(|word| word.trim_matches(','))
+            .filter(|w| w.ends_with(".example"))
+            .map(str::to_owned)
+            .collect()
+    };
+    Some((zones("Switch off:"), zones("Switch on again:")))
+}
+
+#[test]
+fn a_person_who_does_as_told_finds_the_same_list_and_has_everything_back() {
+    let running = story(6, &[3]);
+    let (folder, plan) = (running.lab.root(), running.lab.plan());
+    let server = SocketAddr::new(plan.mx(1), plan.smtp).to_string();
+    let mut command = common::maildoctor();
+    command.args(["isolate", "--control", "manual", "--server", &server, "--format", "json"]);
+    command.args((0..6).flat_map(|list| ["--list".to_owned(), format!("l{list}.bl.example")]));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut tasks = 0;
+    while let Some((off, on)) = told(&mut stderr) {
+        tasks += 1;
+        off.iter().for_each(|zone| drop(order(folder, &format!("blacklists remove {zone}"))));
+        on.iter().for_each(|zone| drop(order(folder, &format!("blacklists add {zone}"))));
+        order(folder, "restart");
+        keyboard.write_all(b"\n").unwrap();
+    }
+    let out = child.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{report}");
+    assert_eq!(report["isolation"]["culprits"][0]["settings"][0]["what"], "l3.bl.example");
+    assert!(tasks <= 6, "{tasks} tasks for 6 lists");
+    let held = order(folder, "blacklists");
+    assert!((0..6).all(|list| held.contains(&format!("l{list}.bl.example"))), "{held}");
+    let schema = common::maildoctor().args(["schema", "isolation"]).output().unwrap();
+    let schema = serde_json::from_slice(&schema.stdout).unwrap();
+    jsonschema::validator_for(&schema).unwrap().validate(&report).unwrap();
+}
+
+#[test]
+fn a_person_who_leaves_is_told_what_is_off() {
+    let running = story(2, &[0]);
+    let server = SocketAddr::new(running.lab.plan().mx(1), running.lab.plan().smtp).to_string();
+    let lists = ["--no-reverse", "--list", "l0.bl.example", "--list", "l1.bl.example"];
+    let mut child = common::maildoctor()
+        .args(["isolate", "--control", "manual", "--software", "modusmail", "--server", &server])
+        .args(lists)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let out = child.wait_with_output().unwrap();
+    let said = text(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    for part in
+        ["To be switched on again, as far as it is off: DNS list l0.bl.example.", "RBL Servers", "stopped before"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for wrong in [&["--no-reverse"][..], &["--list", "a b"], &["--in-place"]] {
+        let out = common::maildoctor()
+            .args(["isolate", "--control", "manual", "--server", &server])
+            .args(wrong)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(out.status.code(), Some(3), "{wrong:?}");
+        assert_eq!(text(&out.stderr).lines().count(), 1, "{}", text(&out.stderr));
+    }
 }
 
 /// How often the service was started, as its log says.
@@ -350,7 +442,7 @@ fn the_demo_finds_the_dead_list_and_leaves_nothing_behind() {
     let out = common::maildoctor().args(["demo", "isolate"]).output().unwrap();
     let said = text(&out.stdout);
     assert!(out.status.success(), "{said}{}", text(&out.stderr));
-    for line in ["DNS list dnsbl.lab.example makes it", "All settings are as they were", "(exit code 1)"] {
+    for line in ["DNS list dnsbl.lab.example makes a new", "All settings are as they were", "(exit code 1)"] {
         assert!(said.contains(line), "{line} in {said}");
     }
     let folder = said.split("the lab in ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use maildoctor_core::bounce::BounceReport;
 use maildoctor_core::case::Case;
 use maildoctor_core::compare::Comparison;
+use maildoctor_core::isolate::IsolationReport;
 use maildoctor_core::report::Report;
 use maildoctor_core::trace::TraceReport;
 use maildoctor_core::trace::mailbox::MailboxReport;
@@ -29,6 +30,8 @@ enum What {
     Comparison,
     /// Of `bounce --format json`.
     Bounce,
+    /// Of `isolate --format json`.
+    Isolation,
     /// Of `trace --format json`.
     Trace,
     /// Of `trace --format json` over a mailbox.
@@ -42,6 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         What::Case => schemars::schema_for!(Case),
         What::Comparison => schemars::schema_for!(Comparison),
         What::Bounce => schemars::schema_for!(BounceReport),
+        What::Isolation => schemars::schema_for!(IsolationReport),
         What::Trace => schemars::schema_for!(TraceReport),
         What::Mailbox => schemars::schema_for!(MailboxReport),
     };

@@ -68,7 +68,7 @@ impl fmt::Display for CandidateId {
 
 /// One thing that can be switched off alone. A list that several settings name is one candidate: it is out only when it is out
 /// everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Candidate {
     /// Its name in experiments and reports.
     pub id: CandidateId,

@@ -1,14 +1,15 @@
 //! `isolate`: which setting makes a server let its clients wait, found by experiment.
 //!
 //! A [`Control`] is a server, or a copy of one, that can be measured with some of its settings switched off. A strategy decides
-//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once, [`bisect()`] for those that change the one server there is. No strategy knows
-//! which server it works on, and no control knows what is concluded.
+//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once, [`bisect()`] for those that change the one
+//! server there is. No strategy knows which server it works on, and no control knows what is concluded.
 
 mod bisect;
 mod candidate;
 mod compare;
 mod experiment;
 pub mod in_place;
+pub mod manual;
 mod noise;
 mod outcome;
 mod session;
@@ -23,7 +24,7 @@ pub use bisect::{bisect, most_measurements};
 pub use candidate::{Candidate, CandidateId, Kind, Off, Place};
 pub use compare::{Event, Rules, Watch};
 pub use experiment::{NOTEWORTHY_MS, experiment};
-pub use outcome::{Culprit, How, Isolation, Measured, Note, Outcome};
+pub use outcome::{Culprit, How, Isolation, IsolationReport, Measured, Note, Outcome};
 pub use session::{Clients, Session};
 pub use waits::{StepWait, Waits};
 

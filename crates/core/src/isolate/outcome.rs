@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use maildoctor_wire::dialogue::Phase;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::candidate::{Candidate, CandidateId, Off};
 use super::waits::Waits;
+use crate::catalogue::Step;
 use crate::diagnosis::Confidence;
 
 /// The answer in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// There is no wait to explain.
@@ -26,7 +28,7 @@ pub enum Outcome {
 }
 
 /// How a culprit showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// Switched off alone it saves its share.
@@ -42,13 +44,14 @@ pub enum How {
 }
 
 /// One setting, or several that have to go together, and the wait they make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Culprit {
     /// The settings; one, unless they only matter together.
     pub settings: Vec<Candidate>,
     /// What switching them off saves.
     pub share_ms: i64,
     /// The same, step by step.
+    #[schemars(with = "BTreeMap<String, i64>")]
     pub steps: BTreeMap<Phase, i64>,
     /// How it showed.
     pub how: How,
@@ -64,7 +67,7 @@ impl Culprit {
 }
 
 /// What else there is to say about an experiment.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "note")]
 pub enum Note {
     /// The wait went away when the same was measured again: something remembers the answers.
@@ -86,7 +89,7 @@ pub enum Note {
 }
 
 /// One measurement, as it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Measured {
     /// What was switched off.
     pub off: Off,
@@ -95,7 +98,7 @@ pub struct Measured {
 }
 
 /// The end of an experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Isolation {
     /// The answer in one word.
     pub outcome: Outcome,
@@ -115,5 +118,26 @@ impl Isolation {
     /// Every setting found guilty.
     pub fn guilty(&self) -> Off {
         self.culprits.iter().flat_map(Culprit::ids).collect()
+    }
+}
+
+/// The JSON of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct IsolationReport {
+    /// [`IsolationReport::SCHEMA`].
+    pub schema: String,
+    /// What it came to.
+    pub isolation: Isolation,
+    /// What would take the culprits out of the settings; nothing of it was done.
+    pub remedy: Vec<Step>,
+}
+
+impl IsolationReport {
+    /// The schema that reports of this program carry.
+    pub const SCHEMA: &str = "maildoctor/isolation/1";
+
+    /// The report of an experiment.
+    pub fn new(isolation: Isolation, remedy: Vec<Step>) -> Self {
+        Self { schema: Self::SCHEMA.to_owned(), isolation, remedy }
     }
 }

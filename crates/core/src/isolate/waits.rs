@@ -7,7 +7,7 @@ use maildoctor_wire::dialogue::{Exchange, Phase};
 use serde::{Deserialize, Serialize};
 
 /// The wait for one reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepWait {
     /// From the command, or the connection, to the reply's last line.
     pub ms: u64,
@@ -16,10 +16,11 @@ pub struct StepWait {
 }
 
 /// How long each step of one session took.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Waits {
     /// The steps that were taken.
+    #[schemars(with = "BTreeMap<String, StepWait>")]
     pub steps: BTreeMap<Phase, StepWait>,
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use maildoctor_core::console::Console;
 use maildoctor_core::isolate::in_place::{Back, LabInPlace, journals, restore as put_back, usual_state};
-use maildoctor_core::isolate::{Control, ControlError, Outcome, bisect};
+use maildoctor_core::isolate::{Control, ControlError, bisect};
 
 use super::Args;
 use super::text;
@@ -41,16 +41,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
     });
     let remedy = found.as_ref().ok().map(|isolation| lab.remedy(&isolation.guilty()));
+    let candidates = lab.candidates().len();
     let back = runtime.block_on(lab.end()).context("not everything was put back")?;
     let told = output::print(&format!("\n{}", text::back(&back)));
     let isolation = found?;
     told?;
-    output::print(&format!("\n{}", text::isolation(&isolation, &remedy.unwrap_or_default())))?;
-    Ok(match isolation.outcome {
-        Outcome::Quick => 0,
-        Outcome::Explained | Outcome::Partly => 1,
-        Outcome::NoneOfThem | Outcome::Unclear => crate::EXIT_ERROR,
-    })
+    output::print(&format!("\n{}", text::isolation(&isolation, candidates, &remedy.unwrap_or_default())))?;
+    Ok(text::exit_code(isolation.outcome))
 }
 
 /// Puts back what runs that were killed left changed.

@@ -1,6 +1,7 @@
 //! `maildoctor isolate`: which setting makes a server let its clients wait, found by experiment.
 
 mod in_place;
+mod manual;
 mod shadow;
 mod text;
 
@@ -20,11 +21,15 @@ use super::check::Format;
   maildoctor isolate --control exim
   maildoctor isolate --control postfix --client 198.51.100.7 --format json
   maildoctor isolate --control lab --in-place
+  maildoctor isolate --control manual --server mail.example.org --software modusmail --list bl.example.net --list dnsbl.example.com
   maildoctor isolate --restore
 
 With postfix and exim, copies of the server are started on loopback, each with one DNS list, lookup, policy service or milter switched off, \
 and it is measured how long each lets a client wait. The server itself is only read. Policy services and milters are asked as for any \
 client. It prints the command that applies the remedy, and does not run it.
+
+With manual, for a server that nobody can drive from here, you are told at each step what to switch off and where, and it is measured \
+whenever you say that it is done; half of the lists at a time, and everything is on again at the end.
 
 With lab --in-place the settings of the running lab are changed by halves and put back; everything is shown and asked first.
 
@@ -63,6 +68,18 @@ pub(crate) struct Args {
     /// Put back what a run that was killed left changed; harmless where there is nothing.
     #[arg(long, conflicts_with_all = ["control", "in_place"])]
     restore: bool,
+    /// The server that a person drives, for --control manual.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    server: Option<String>,
+    /// A DNS list that this server asks; may be repeated. On a terminal they are asked for.
+    #[arg(long, value_name = "ZONE")]
+    list: Vec<String>,
+    /// The server does not look up the names of its clients.
+    #[arg(long)]
+    no_reverse: bool,
+    /// Whose windows the instructions name.
+    #[arg(long, value_enum, default_value = "other")]
+    software: Software,
     /// The folder of journals [default: $XDG_STATE_HOME/maildoctor or ~/.local/state/maildoctor].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -77,16 +94,33 @@ enum Kind {
     Exim,
     /// The console of a lab.
     Lab,
+    /// A person, who is told what to do at each step.
+    Manual,
+}
+
+/// Servers whose windows are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Software {
+    /// ModusMail's console.
+    Modusmail,
+    /// Exchange's management shell.
+    Exchange,
+    /// Any other.
+    Other,
 }
 
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     match args.control {
         _ if args.restore => in_place::restore(args),
-        None => bail!("it must be known which server this is; add --control postfix, exim or lab"),
+        None => bail!("it must be known which server this is; add --control postfix, exim, lab or manual"),
         Some(Kind::Postfix | Kind::Exim) if args.in_place => {
             bail!("copies of the server serve, and its own settings are never changed; leave --in-place out")
         }
+        Some(Kind::Manual) if args.in_place => {
+            bail!("with manual you change the settings yourself; leave --in-place out")
+        }
+        Some(Kind::Manual) => manual::run(args),
         Some(Kind::Postfix) => shadow::run(args, shadow::Server::Postfix),
         Some(Kind::Exim) => shadow::run(args, shadow::Server::Exim),
         Some(Kind::Lab) if !args.in_place => bail!(

@@ -1,17 +1,14 @@
 //! `isolate` on copies of the server: which setting makes it wait, and nothing of production touched.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::bail;
 use maildoctor_core::isolate::shadow::{self, exim::EximShadows, postfix::PostfixShadows};
-use maildoctor_core::isolate::{
-    Clients, Control, Culprit, Event, How, Isolation, Note, Outcome, Rules, Session, Waits, experiment,
-};
+use maildoctor_core::isolate::{Clients, Control, Event, Isolation, IsolationReport, Rules, Session, experiment};
 use maildoctor_core::questions::host::postfix::PostfixView;
 use maildoctor_core::report::text::harmless;
 
-use super::{Args, Format};
+use super::{Args, Format, text};
 use crate::commands::lab::stop;
 use crate::output;
 
@@ -43,7 +40,7 @@ pub(super) fn run(args: &Args, server: Server) -> anyhow::Result<u8> {
     });
     let (found, text) = ended?;
     output::print(&text)?;
-    Ok(u8::from(found.outcome != Outcome::Quick))
+    Ok(text::exit_code(found.outcome))
 }
 
 async fn isolate(args: &Args, server: Server) -> anyhow::Result<(Isolation, String)> {
@@ -92,116 +89,17 @@ async fn measure(args: &Args, control: &impl Control) -> anyhow::Result<(Isolati
                 [one] => format!("without {one}"),
                 many => format!("without {} settings", many.len()),
             };
-            anstream::eprintln!("  {:>6} s {off}", seconds(measured.waits.total_ms()));
+            anstream::eprintln!("  {:>8} {off}", text::seconds(measured.waits.total_ms()));
         }
     };
     let found = experiment(control, Rules { tries: usize::from(args.tries) }, &watch).await?;
+    let remedy = control.remedy(&found.guilty());
     let text = match args.format {
-        Format::Text => in_words(&found, control),
+        Format::Text => text::isolation(&found, control.candidates().len(), &remedy),
         Format::Json => {
-            let remedy = control.remedy(&found.guilty());
-            let value = serde_json::json!({"schema": "maildoctor/isolation/1", "isolation": found, "remedy": remedy});
-            format!("{}\n", serde_json::to_string_pretty(&value)?)
+            let report = IsolationReport::new(found.clone(), remedy);
+            format!("{}\n", serde_json::to_string_pretty(&report)?)
         }
     };
     Ok((found, text))
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{}", ms / 1000, ms % 1000 / 100)
-}
-
-fn in_words(found: &Isolation, control: &impl Control) -> String {
-    let total = found.baseline.total_ms();
-    let mut out = String::new();
-    let many = control.candidates().len();
-    let _ = match found.outcome {
-        Outcome::Quick => writeln!(
-            out,
-            "{} the server keeps a new client waiting for {} s, which is no wait to explain.",
-            output::emphasis("NOTHING WAITS:"),
-            seconds(total)
-        ),
-        Outcome::NoneOfThem => writeln!(
-            out,
-            "{} the server waits {} s ({}), and as long with all {many} of its lookups, services and pauses that can be switched off. \
-             The cause is something else: the machine's load, a table that is looked up elsewhere, or the network.",
-            output::emphasis("NONE OF THEM:"),
-            seconds(total),
-            phases(&found.baseline)
-        ),
-        Outcome::Unclear => writeln!(
-            out,
-            "{} the server waits {} s ({}), less with everything switched off, and the measurements do not tell which setting it is. \
-             Try again with more --tries when the machine is quieter.",
-            output::emphasis("UNCLEAR:"),
-            seconds(total),
-            phases(&found.baseline)
-        ),
-        Outcome::Explained | Outcome::Partly => writeln!(
-            out,
-            "{} the server keeps a new client waiting for {} s ({}); {} s remain without what follows.",
-            output::emphasis("FOUND:"),
-            seconds(total),
-            phases(&found.baseline),
-            seconds(found.remaining.total_ms())
-        ),
-    };
-    for culprit in &found.culprits {
-        let _ = write!(out, "\n{}", of_culprit(culprit, total));
-    }
-    for note in &found.notes {
-        let _ = writeln!(out, "\nNote: {}", harmless(&of_note(note)));
-    }
-    let steps = control.remedy(&found.guilty());
-    if steps.iter().any(|step| !step.commands.is_empty()) {
-        let _ = writeln!(out, "\nTo take it out of the settings (nothing of this was run):");
-        for step in steps {
-            if step.commands.is_empty() {
-                let _ = writeln!(out, "  {}", harmless(&step.text));
-            }
-            for command in step.commands {
-                let _ = writeln!(out, "  {}", harmless(&command));
-            }
-        }
-    }
-    out
-}
-
-fn of_culprit(culprit: &Culprit, total: u64) -> String {
-    let share = u64::try_from(culprit.share_ms).unwrap_or(0);
-    let names: Vec<String> = culprit.settings.iter().map(|candidate| harmless(&candidate.in_words())).collect();
-    let how = match culprit.how {
-        How::Alone => "",
-        How::AfterTheOthers => ", once those above are off",
-        How::SwitchedOn => ", seen when it was switched on again",
-        How::Together => ", together: each of them alone keeps the wait up",
-        How::NotNarrowed => ", together; which of them it is could not be told",
-    };
-    let sure = format!("{:?}", culprit.confidence).to_lowercase();
-    let mut text = format!("* {}: {} of {} s{how} ({sure})\n", names.join(" and "), seconds(share), seconds(total));
-    for place in culprit.settings.iter().flat_map(|candidate| &candidate.places) {
-        let _ = writeln!(text, "  set by {}", harmless(&place.in_words()));
-    }
-    text
-}
-
-fn of_note(note: &Note) -> String {
-    match note {
-        Note::Faded => "the wait went away when the same was measured again: a resolver remembers the answers. A client address that \
-                        was never asked about (--client) shows it again."
-            .to_owned(),
-        Note::Cut => "a reply did not come within --timeout, so the wait is longer than that.".to_owned(),
-        Note::TurnedAway { id } => format!("without {id} the client was turned away earlier, so that its share is not known."),
-        Note::Contradicts { id } => format!("the measurements without {id} contradict each other."),
-        Note::Overlap => "the shares add up to more than the wait: changing one of these may be enough.".to_owned(),
-    }
-}
-
-fn phases(waits: &Waits) -> String {
-    let slow = waits.steps.iter().filter(|(_, step)| step.ms >= 100);
-    let slow: Vec<String> = slow
-        .map(|(phase, step)| format!("{} s at {}", seconds(step.ms), format!("{phase:?}").to_uppercase()))
-        .collect();
-    if slow.is_empty() { "no step takes long".to_owned() } else { slow.join(", ") }
 }

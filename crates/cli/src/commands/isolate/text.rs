@@ -1,9 +1,14 @@
 //! What an isolation came to, in words.
 
+use std::fmt::Write as _;
+
 use maildoctor_core::catalogue::Step;
 use maildoctor_core::diagnosis::Confidence;
 use maildoctor_core::isolate::in_place::Back;
-use maildoctor_core::isolate::{Culprit, Event, How, Isolation, Note, Outcome};
+use maildoctor_core::isolate::{Candidate, Culprit, Event, How, Isolation, Note, Outcome, Waits};
+use maildoctor_core::report::text::{harmless, wrap};
+
+use crate::output;
 
 /// A line of progress.
 pub(super) fn event(event: &Event) -> String {
@@ -41,70 +46,129 @@ pub(super) fn back(back: &Back) -> String {
     said
 }
 
-/// What was found.
-pub(super) fn isolation(isolation: &Isolation, remedy: &[Step]) -> String {
-    let base = isolation.baseline.total_ms();
-    let mut said = match isolation.outcome {
-        Outcome::Quick => format!("The banner came after {}: there is no wait to explain.\n", seconds(base)),
-        Outcome::Explained => format!("The banner takes {}; {}.\n", seconds(base), names(isolation)),
-        Outcome::Partly => format!(
-            "The banner takes {}; a part of that is explained: {}. {} remain.\n",
-            seconds(base),
-            names(isolation),
-            seconds(isolation.remaining.total_ms())
+/// What was found among so many candidates, and how the culprits would be taken out of the settings.
+pub(super) fn isolation(found: &Isolation, candidates: usize, remedy: &[Step]) -> String {
+    let total = seconds(found.baseline.total_ms());
+    let at = phases(&found.baseline);
+    let head = match found.outcome {
+        Outcome::Quick => {
+            ("NOTHING WAITS:", format!("the server answers a new client after {total}, which is no wait to explain."))
+        }
+        Outcome::NoneOfThem => (
+            "NONE OF THEM:",
+            format!(
+                "the server waits {total} ({at}), and as long with all {candidates} of its lookups, services and pauses that can be \
+                 switched off. The cause is something else: the machine's load, a table that is looked up elsewhere, or the network."
+            ),
         ),
-        Outcome::NoneOfThem => format!(
-            "The banner takes {}, and it does so with everything left out as well: the wait is made by none of these settings.\n",
-            seconds(base)
+        Outcome::Unclear => (
+            "UNCLEAR:",
+            format!(
+                "the server waits {total} ({at}), less with everything switched off, and the measurements do not tell which setting \
+                 it is. Try again when the machine is quieter, with more --tries where copies are measured."
+            ),
         ),
-        Outcome::Unclear => format!("The banner takes {}, and the measurements do not tell why.\n", seconds(base)),
+        Outcome::Explained | Outcome::Partly => (
+            "FOUND:",
+            format!(
+                "{} a new client wait {total} ({at}); {} remain without that.",
+                names(found),
+                seconds(found.remaining.total_ms())
+            ),
+        ),
     };
-    for culprit in &isolation.culprits {
-        said.push_str(&one(culprit, base));
+    let width = output::style().width;
+    let text = wrap(&harmless(&format!("{} {}", head.0, head.1)), width, "", "  ");
+    let mut out = text.replacen(head.0, &output::emphasis(head.0), 1);
+    for culprit in &found.culprits {
+        let _ = write!(out, "\n{}", of_culprit(culprit, found.baseline.total_ms()));
     }
-    for note in &isolation.notes {
-        said.push_str(match note {
-            Note::Faded => "  The wait did not come back with everything put back: it may have gone away by itself.\n",
-            Note::Cut => "  No banner came within the time allowed: the wait is longer than measured.\n",
-            Note::TurnedAway { .. } | Note::Contradicts { .. } => "  Some measurements contradict each other.\n",
-            Note::Overlap => "  The shares overlap.\n",
-        });
+    for note in &found.notes {
+        let _ = write!(out, "\n{}", wrap(&harmless(&format!("Note: {}", of_note(note))), width, "", "  "));
     }
-    if !isolation.culprits.is_empty() {
-        said.push_str("\nThe remedy, not done here:\n");
+    if !remedy.is_empty() && !found.culprits.is_empty() {
+        let _ = writeln!(out, "\nTo take it out of the settings (nothing of this was done):");
         for step in remedy {
-            said.push_str(&format!("  {}\n", step.text));
-            step.commands.iter().for_each(|command| said.push_str(&format!("    {command}\n")));
+            // Where there are commands they say it all.
+            if step.commands.is_empty() {
+                out.push_str(&wrap(&harmless(&step.text), width, "  ", "  "));
+            }
+            for command in &step.commands {
+                let _ = writeln!(out, "  {}", harmless(command));
+            }
         }
     }
-    said
+    out
 }
 
-fn names(isolation: &Isolation) -> String {
-    let guilty: Vec<String> =
-        isolation.culprits.iter().flat_map(|culprit| &culprit.settings).map(|setting| setting.in_words()).collect();
-    format!("{} {} it", guilty.join(" and "), if guilty.len() == 1 { "makes" } else { "make" })
+/// The exit code of an outcome.
+pub(super) fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Quick => 0,
+        Outcome::Explained | Outcome::Partly => 1,
+        Outcome::NoneOfThem | Outcome::Unclear => crate::EXIT_ERROR,
+    }
 }
 
-fn one(culprit: &Culprit, base: u64) -> String {
-    let setting = culprit.settings.iter().map(|s| s.in_words()).collect::<Vec<_>>().join(" with ");
+fn names(found: &Isolation) -> String {
+    let settings: Vec<String> =
+        found.culprits.iter().flat_map(|culprit| &culprit.settings).map(Candidate::in_words).collect();
+    format!("{} {}", settings.join(" and "), if settings.len() == 1 { "makes" } else { "make" })
+}
+
+fn of_culprit(culprit: &Culprit, total: u64) -> String {
     let share = u64::try_from(culprit.share_ms).unwrap_or(0);
-    let percent = (share * 100).checked_div(base).unwrap_or(0).min(100);
+    let percent = (share * 100).checked_div(total).unwrap_or(0).min(100);
+    let settings: Vec<String> = culprit.settings.iter().map(|candidate| harmless(&candidate.in_words())).collect();
     let how = match culprit.how {
-        How::Alone => "left out alone it saves that",
-        How::AfterTheOthers => "with the others out it saves that",
-        How::Together => "only together they save that",
+        How::Alone => "switched off alone it saves that",
+        How::AfterTheOthers => "with those above off it saves that",
         How::SwitchedOn => "switched on again it brings that back",
-        How::NotNarrowed => "fewer of them were not found to save that",
+        How::Together => "only together: each of them alone keeps the wait up",
+        How::NotNarrowed => "together; which of them it is could not be told",
     };
     let sure = match culprit.confidence {
         Confidence::Proven => "proven",
         Confidence::Likely => "likely",
         Confidence::Possible => "possible",
     };
-    format!("  {setting}: {} of {}, {percent} % ({sure}: {how})\n", seconds(share), seconds(base))
+    let mut text = format!(
+        "* {}: {} of {}, {percent} % ({sure}: {how})\n",
+        settings.join(" and "),
+        seconds(share),
+        seconds(total)
+    );
+    for place in culprit.settings.iter().flat_map(|candidate| &candidate.places) {
+        let _ = writeln!(text, "  set by {}", harmless(&place.in_words()));
+    }
+    text
 }
 
-fn seconds(ms: u64) -> String {
+fn of_note(note: &Note) -> String {
+    match note {
+        Note::Faded => {
+            "the wait did not come back when the same was measured again: it has gone away by itself, or a resolver \
+                        remembers the answers. A client address that was never asked about (--client) shows it again."
+                .to_owned()
+        }
+        Note::Cut => "a reply did not come within --timeout, so the wait is longer than that.".to_owned(),
+        Note::TurnedAway { id } => {
+            format!("without {id} the client was turned away earlier, so that its share is not known.")
+        }
+        Note::Contradicts { id } => format!("the measurements without {id} contradict each other."),
+        Note::Overlap => "the shares add up to more than the wait: changing one of these may be enough.".to_owned(),
+    }
+}
+
+/// At which steps the server waits.
+fn phases(waits: &Waits) -> String {
+    let slow = waits.steps.iter().filter(|(_, step)| step.ms >= 100);
+    let slow: Vec<String> =
+        slow.map(|(phase, step)| format!("{} at {}", seconds(step.ms), format!("{phase:?}").to_uppercase())).collect();
+    if slow.is_empty() { "no step takes long".to_owned() } else { slow.join(", ") }
+}
+
+/// A wait in seconds.
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
 }

@@ -41,7 +41,7 @@ impl Stage {
 }
 
 /// Where a setting stands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Place {
     /// The setting's name, such as `smtpd_client_restrictions`.
     pub setting: String,

@@ -302,7 +302,7 @@ fn unknown(out: &mut String, report: &Report, style: Style, width: usize) {
 }
 
 /// Breaks text at blanks so that no line is wider than `width` where that can be had.
-pub(crate) fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
+pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
     let mut out = String::new();
     let mut indent = first;
     for paragraph in text.lines() {
