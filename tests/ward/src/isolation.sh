@@ -2,6 +2,8 @@
 servers=$1 folder=$2
 hostname "$3"
 ip link set lo up
+# Postfix's postlogd writes into the socket that it reads: where ten messages wait before it has begun, all wait for each other.
+echo 512 >/proc/sys/net/unix/max_dgram_qlen
 mkdir "$folder/layers"
 mount -t tmpfs -o mode=0755 tmpfs "$folder/layers"
 # /etc and /var as on a machine where the packages are installed, and what is written stays in memory.

@@ -26,14 +26,14 @@ const RESTRICTIONS: [&str; 5] = [
 /// The shadow's last word at RCPT.
 const REFUSED: &str = "check_recipient_access static:{554 5.7.1 maildoctor shadow: nothing is accepted here}, reject";
 
-/// Services that smtpd needs; cleanup is there only to fail at once, so that nothing can reach a queue.
+/// Services that smtpd needs; cleanup is there only to fail at once, so that nothing can reach a queue. There is no postlogd: it
+/// writes into the socket that it reads, and where ten messages wait there before it has begun, all wait for each other.
 const HELPERS: &str = "\
 rewrite unix - - n - - trivial-rewrite
 proxymap unix - - n - - proxymap
 anvil unix - - n - 1 anvil
 dnsblog unix - - n - 0 dnsblog
 cleanup unix n n n - 0 spawn user=nobody argv=/bin/false
-postlog unix-dgram n - n - 1 postlogd
 ";
 
 /// What is the same in every shadow: nothing goes out, nothing is remembered or shared, no TLS and no AUTH.
