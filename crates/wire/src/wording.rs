@@ -122,6 +122,7 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["temporary local problem"], M::ConfigError),
     // Postfix, for a milter that is down or fails.
     (&["service unavailable - try again later"], M::ConfigError),
+    (&["client certificate"], M::ClientBlocked),
     (&["too many hops"], M::Loop),
     (&["loops back to myself"], M::Loop),
     (&["routing loop"], M::Loop),
@@ -243,6 +244,9 @@ const CODES: &[((u16, u16), Meaning)] = &[
     ((7, 28), M::RateLimited),
 ];
 
+/// Words by which whoever puts strangers off says that a second try will do.
+const LATER: &[&str] = &["try again", "later", "come back", "minutes", "seconds", "delayed"];
+
 /// What a reply with a code of 4xx or 5xx means in a phase; `None` for any other reply.
 pub fn meaning(phase: Phase, reply: &Reply) -> Option<Meaning> {
     if !matches!(reply.class(), 4 | 5) {
@@ -267,7 +271,7 @@ pub fn meaning(phase: Phase, reply: &Reply) -> Option<Meaning> {
         (_, 530, _) => M::AuthRequired,
         (_, 552, _) => M::TooBig,
         (_, 452, _) => M::StorageFull,
-        (Phase::Rcpt, 450 | 451, Some((7, 1))) => M::Greylisted,
+        (Phase::Rcpt, 450 | 451, Some((7, 1))) if LATER.iter().any(|words| text.contains(words)) => M::Greylisted,
         (Phase::Rcpt, 550 | 551 | 554, Some((7, 1))) => M::RelayDenied,
         (Phase::Rcpt, 550, None) => M::UnknownRecipient,
         (Phase::Content, _, Some((7, _))) if reply.class() == 5 => M::ContentRejected,
@@ -386,6 +390,8 @@ mod tests {
                 M::Greylisted,
             ),
             (451, "4.7.1 Greylisting in action, please come back later", M::Greylisted),
+            (451, "4.7.1 Try again later", M::Greylisted),
+            (450, "4.7.1 <x@example.org>: Recipient address rejected: the mailbox server is being moved", M::Deferred),
             (452, "4.2.2 Mailbox full", M::FullMailbox),
             (552, "5.2.2 <x@example.org>: Quota exceeded (mailbox for user is full)", M::FullMailbox),
             (550, "5.2.1 The email account that you tried to reach is disabled.", M::DisabledRecipient),

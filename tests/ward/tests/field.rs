@@ -136,4 +136,50 @@ trial! {
     exim_puts_clients_off_at_the_door {
         anna(&exim_at_connect("defer message = too busy")?)?.names_only("degraded", "banner-421-overload", ADVICE)
     }
+
+    exim_whose_certificate_is_missing_is_one_cause_at_every_port {
+        let report = anna(&exim("tls_certificate", "/etc/exim4/none.crt")?)?;
+        report.names_only("degraded", "starttls-refused", ADVICE)?;
+        report.explains("tls-handshake-failed")
+    }
+
+    recipients_put_off_for_another_reason_than_being_strangers {
+        let access = "check_recipient_access inline:{{ anna@clinic.example = DEFER_IF_PERMIT the store is being moved }}";
+        anna(&postfix(&[("smtpd_recipient_restrictions", access)])?)?.names_only("degraded", "rcpt-deferred", ADVICE)
+    }
+
+    a_null_mx_beside_an_exchanger {
+        let system = Plan::healthy_but(|plan| { plan.zones.domain.add("@ MX 0 ."); })?;
+        anna(&system)?.names_only("at-risk", "mx-null", ADVICE)
+    }
+
+    nobody_without_a_certificate_of_their_own {
+        let settings = [
+            ("smtpd_tls_ask_ccert", "yes"),
+            ("smtpd_tls_req_ccert", "yes"),
+            ("smtpd_tls_security_level", "encrypt"),
+        ];
+        let report = anna(&postfix(&settings)?)?;
+        report.judges("broken")?;
+        report.has_check("recipient-refused", "found")?;
+        report.has_check("banner-554-blocked", "found")
+    }
+
+    a_limit_that_no_message_passes {
+        let report = round_trip(&postfix(&[("message_size_limit", "100")])?, &[])?;
+        report.names_only("broken", "size-limit-small", ADVICE)?;
+        report.explains("data-rejected-size")
+    }
+
+    tls_switched_off_keeps_users_from_sending_and_no_mail_from_arriving {
+        let report = anna(&postfix(&[("smtpd_discard_ehlo_keywords", "starttls")])?)?;
+        report.names_only("broken", "starttls-not-offered", ADVICE)?;
+        let summary = report.json()["summary"].as_str().unwrap_or_default();
+        if summary.starts_with("Sending as a user fails") { Ok(()) } else { Err(WardError::Wrong(summary.to_owned())) }
+    }
+
+    one_of_two_addresses_is_nobodys {
+        let system = Plan::healthy_but(|plan| { plan.zones.domain.add("mx1 AAAA 2001:db8::77"); })?;
+        anna(&system)?.names_only("degraded", "mx-private-address", ADVICE)
+    }
 }

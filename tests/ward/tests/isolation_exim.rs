@@ -1,6 +1,9 @@
 //! `isolate` on shadows of a real Exim: the guilty named, the server itself untouched.
 
-use std::{fs, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use maildoctor_ward::{
     DnsManner, Exim, MailSystem, Mta, Plan, THIRD_PARTY, Untouched, WardError, dns_responder, isolate,
@@ -25,8 +28,15 @@ fn exim(silent: &'static str, change: impl FnOnce(&mut Exim)) -> Result<MailSyst
     })
 }
 
-/// Exim as it stands and runs.
+/// Exim as it stands and runs, once it is through with what it does when it starts: its first run over the queue.
 fn now() -> Result<Untouched, WardError> {
+    let began = Instant::now();
+    while !fs::read_to_string("/var/log/exim4/mainlog").is_ok_and(|log| log.contains("End queue run")) {
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err(WardError::Wrong("Exim does not come to the end of its first queue run".to_owned()));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
     Untouched::now(&["/etc/exim4", "/var/spool/exim4", "/var/log/exim4"])
 }
 

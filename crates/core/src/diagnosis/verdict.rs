@@ -206,7 +206,7 @@ impl Goal {
             (Goal::Send, Verdict::Degraded) => format!("Sending as {user} works with trouble"),
             (Goal::Send, Verdict::Broken) => format!("Sending as {user} fails"),
             (Goal::Read, Verdict::AtRisk) => format!("The mailbox of {user} can be read, but is at risk"),
-            (Goal::Read, Verdict::Degraded) => format!("The mailbox of {user} is read with trouble"),
+            (Goal::Read, Verdict::Degraded) => format!("The mailbox of {user} cannot be read as it should be"),
             (Goal::Read, Verdict::Broken) => format!("The mailbox of {user} cannot be read"),
             (_, Verdict::Inconclusive) => {
                 let lower = mail.replacen("Mail", "mail", 1);
@@ -240,10 +240,17 @@ fn there(outbound: &Outbound, recipient: &str, verdict: Verdict) -> String {
     }
 }
 
+/// What makes a root as bad as it is: itself, or the symptom whose severity it takes over.
+fn worst<'j>(root: &'j Judged, judged: &'j [Judged]) -> &'j Judged {
+    let own = |f: &Judged| f.finding.severity == root.effective;
+    let symptom = |f: &&Judged| f.explained_by.contains(&root.id) && own(f);
+    if own(root) { root } else { judged.iter().find(symptom).unwrap_or(root) }
+}
+
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged], checks: &[Check]) -> String {
     let first = judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive));
-    let begins = first.map_or(Goal::Receive, |first| Goal::of(case, first)).sentence(case, verdict);
+    let begins = first.map_or(Goal::Receive, |first| Goal::of(case, worst(first, judged))).sentence(case, verdict);
     match (verdict, first.map(|f| f.finding.says.trim_end_matches('.'))) {
         (Verdict::Healthy, None) => format!("{begins}: no fault was found."),
         (Verdict::Healthy, Some(says)) => format!("{begins}; one piece of advice: {says}."),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::case::Case;
 use crate::catalogue::Severity;
-use crate::findings::{Finding, services};
+use crate::findings::{Finding, Key, services};
 use crate::questions::tcp::Role;
 use crate::subject::{Kind, Service, Subject, VantageId};
 
@@ -52,6 +52,8 @@ fn ways_touched(case: &Case, finding: &Finding) -> Option<BTreeSet<Service>> {
                 }));
             }
             Subject::Zone(_) => {}
+            // A fault of a domain that lies in one address of its hosts is a fault of that way in.
+            Subject::Domain(_) if matches!(finding.key, Key::Subject(Subject::Addr(_))) => {}
             _ => return None,
         }
     }

@@ -53,10 +53,11 @@ fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 /// The code of a banner that turns clients away, be it by 421 or 554 (RFC 5321 section 3.1) or by other replies that
 /// say the same in words: Exim says 550 when it drops a connection.
 fn turned_away(reply: &Reply) -> Option<&'static str> {
+    let said = meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED]));
     match reply.code {
-        421 => Some(OVERLOAD),
+        421 => said.or(Some(OVERLOAD)),
         554 => Some(BLOCKED),
-        _ => meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED])),
+        _ => said,
     }
 }
 

@@ -2,20 +2,22 @@
 //! data-slow.
 
 use maildoctor_wire::dialogue::{End, Phase};
+use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::meaning;
 
 use super::replies::code_among;
 use super::ways::called;
-use super::{At, Found, Key, Rule, State, Told};
-use crate::case::{Seen, Why};
+use super::{At, Found, Key, Rule, State, Told, services};
+use crate::case::{ObsId, Seen, Why};
 use crate::questions::smtp::{Message, MessageWire, Path};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 
 const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 
-const CODES: &[&str] =
-    &["data-rejected-content", "data-rejected-size", "mail-loop", "server-storage-full", "server-config-error"];
+const TOO_BIG: &str = "data-rejected-size";
+
+const CODES: &[&str] = &["data-rejected-content", TOO_BIG, "mail-loop", "server-storage-full", "server-config-error"];
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
@@ -51,10 +53,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if reply.class() < 4 {
             continue;
         }
-        let code = meaning(Phase::Content, reply)
-            .and_then(|meaning| code_among(Phase::Content, meaning, CODES))
-            .unwrap_or("data-rejected-content");
-        found
+        let code = code_of(reply);
+        let finding = found
             .is_a(code, Key::Named(code.to_owned()))
             .says(format!(
                 "{} refuses the test message after DATA: \"{}\"",
@@ -65,8 +65,32 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("reply", reply.quoted())
             .detail("code", reply.code)
             .witnessed(message.id());
+        if code == TOO_BIG {
+            finding.owes_step(message.id());
+        }
     }
     found.state()
+}
+
+/// What a message is refused for after DATA.
+fn code_of(reply: &Reply) -> &'static str {
+    let meaning = meaning(Phase::Content, reply);
+    meaning.and_then(|meaning| code_among(Phase::Content, meaning, CODES)).unwrap_or("data-rejected-content")
+}
+
+/// The messages that the server refused for their size, on whatever port.
+pub(super) fn refused_for_size(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
+    let too_big = |message: &Seen<'_, MessageWire>| {
+        let reply = message.view().last().and_then(|e| e.whole());
+        reply.is_some_and(|reply| reply.class() >= 4 && code_of(reply) == TOO_BIG)
+    };
+    let same_server = services(at.case, ALL, &at.from, true).into_iter().filter(|s| s.0.ip() == at.on.0.ip());
+    same_server
+        .flat_map(|service| {
+            let there = messages(&At::new(at.case, service, at.from.clone())).unwrap_or_default();
+            there.into_iter().filter(too_big).map(move |message| (service, message.id()))
+        })
+        .collect()
 }
 
 fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -53,6 +53,16 @@ fn null(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             .says(format!("{} says by a null MX (0 .) that it takes no mail", at.on))
             .detail("domain", at.on.as_str())
             .witnessed(own.id());
+    } else if mx.iter().any(|(_, host)| host.is_empty()) {
+        found
+            .is(at.on.clone())
+            .says(format!(
+                "{} says by a null MX (.) that it takes no mail, and names mail exchangers beside it: some senders give up at once",
+                at.on
+            ))
+            .severity(Severity::Risk)
+            .detail("domain", at.on.as_str())
+            .witnessed(own.id());
     }
     found.state()
 }

@@ -6,6 +6,9 @@ mod smuggling;
 use maildoctor_wire::reply::{Flaw, Reply};
 use maildoctor_wire::wording::Meaning;
 
+use maildoctor_wire::dialogue::Phase;
+
+use super::replies::code_among;
 use super::ways::{called, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{ObsId, Seen, Why};
@@ -22,6 +25,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::service(&["ehlo-rejected"], MX, rejected),
         Rule::service(&["ehlo-slow"], ALL, slow),
         Rule::service(&["helo-rejected"], MX, helo_rejected),
+        Rule::service(AT_EHLO_CODES, MX, turned_away),
         Rule::service(&["size-limit-small"], MX, size),
         Rule::service(&["esmtp-pipelining-violation"], MX, pipelining),
         Rule::service(&["reply-malformed"], ALL, malformed),
@@ -121,6 +125,38 @@ fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// What EHLO is refused for whatever name we give.
+const AT_EHLO_CODES: &[&str] =
+    &["rate-limited", "server-config-error", "rcpt-deferred", "rcpt-rejected-dnsbl", "recipient-refused"];
+
+/// A server that lets us in, before TLS or under it, and answers EHLO by sending us away. What it thinks of EHLO itself and of
+/// our name, others tell: that is what HELO was tried for.
+fn turned_away(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let plain = at.ask(&Ehlo { channel: Channel::Plain })?;
+    plain.need(|e| e.reply())?;
+    let under_tls = at.ask(&Ehlo { channel: Channel::Tls }).ok();
+    let named = at.ask(&Helo).is_ok();
+    for (seen, channel) in [(Some(plain), ""), (under_tls, " under TLS")] {
+        let Some((seen, reply)) = seen.and_then(|seen| Some((seen, seen.view().reply()?))) else { continue };
+        let codes = seen.meaning.and_then(|meaning| code_among(Phase::Rcpt, meaning, AT_EHLO_CODES));
+        let Some(code) = codes.filter(|_| reply.class() == 4 || !named) else { continue };
+        found
+            .is_a(code, Key::Named("EHLO".to_owned()))
+            .says(format!(
+                "{} takes no message: it answers EHLO{channel} with \"{}\"",
+                called(at.case, &at.on, &at.from),
+                reply.quoted()
+            ))
+            .detail("address", at.on.0.ip().to_string())
+            .detail("reply", reply.quoted())
+            .detail("code", reply.code)
+            .witnessed(seen.id())
+            .owes_step(seen.id());
+        return found.state();
+    }
+    Ok(State::NotApplicable)
+}
+
 fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, capabilities) = match capabilities(at.case, &at.on, &at.from) {
         Ok(known) => known,
@@ -133,11 +169,14 @@ fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     };
     at.note(seen.id());
     if let Some(limit) = capabilities.size_limit().filter(|n| (1..SMALL_SIZE).contains(n)) {
-        found
+        let finding = found
             .is(Key::Named("SIZE".to_owned()))
             .says(format!("{} takes messages of at most {limit} octets", called(at.case, &at.on, &at.from)))
             .detail("limit", limit)
             .witnessed(seen.id());
+        for (service, refused) in super::delivery::refused_for_size(at) {
+            finding.also(service).claims(refused, Share::Whole, Basis::ServerSaid);
+        }
     }
     found.state()
 }

@@ -162,6 +162,10 @@ fn postmaster(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = target_rcpt(at)?;
+    if seen.meaning == Some(Meaning::ConfigError) {
+        // What the server cannot look up it waits for in vain; that is told by its reply.
+        return Err(Why::Denied(seen.id()));
+    }
     late(at, found, &seen, "RCPT")
 }
 

@@ -24,8 +24,20 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["vrfy-enabled"], MX, vrfy),
 ];
 
+/// The answer to MAIL: the first by which the server took it, else the last. What comes after that in the same visit may be
+/// an answer to our visit: many servers let who erred wait, or take few messages over one connection.
 fn mail<'c>(at: &At<'c, Service>, sender: Sender) -> Result<Seen<'c, StepView>, Why> {
-    let by = |channel| at.ask(&Mail { sender, channel, authenticated: false });
+    let by = |channel| {
+        let question = Mail { sender, channel, authenticated: false };
+        let last = at.ask(&question)?;
+        let asked = &last.observation().asked;
+        let same = |seen: &Seen<'_, StepView>| {
+            let observation = seen.observation();
+            observation.asked == *asked && observation.subject == at.on.into() && observation.vantage == at.from
+        };
+        let taken = at.case.every::<Mail>().filter(same).find(|seen| seen.accepted().is_some());
+        Ok(taken.inspect(|seen| at.note(seen.id())).unwrap_or(last))
+    };
     by(Channel::Tls).or_else(|why| by(Channel::Plain).map_err(|_| why))
 }
 

@@ -5,7 +5,7 @@ use maildoctor_wire::dialogue::End;
 use maildoctor_wire::hello::HelloAnswer;
 
 use super::super::ways::called;
-use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::Why;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Injection, Starttls};
 use crate::questions::tcp::Role;
@@ -56,7 +56,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         (None, _) if exchange.wait_ms() >= at.case.terms.timeout_ms => exchange.in_words(),
         (None, _) => return Err(Why::Denied(starttls.id())),
     };
-    found
+    let has_no_tls = exchange.whole().is_some_and(|reply| reply.code == 454);
+    let finding = found
         .is(Key::Named(answer.clone()))
         .says(format!("{} offers STARTTLS and then refuses it: {answer}", called(at.case, &at.on, &at.from)))
         .detail("address", at.on.0.ip().to_string())
@@ -64,6 +65,16 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .witnessed(starttls.id())
         .claims(starttls.id(), Share::Whole, Basis::Witnessed)
         .owes_step(starttls.id());
+    // A server whose TLS does not work (454, RFC 3207 section 4) has none to begin with either.
+    for service in services(at.case, &[Role::Smtps], &at.from, false) {
+        if has_no_tls
+            && service.0.ip() == at.on.0.ip()
+            && let Ok(shaken) = at.ask_of(&Handshake, &service)
+            && matches!(shaken.wire.shaken, Shaken::Failed { .. })
+        {
+            finding.also(service).claims(shaken.id(), Share::Whole, Basis::ServerSaid);
+        }
+    }
     found.state()
 }
 
