@@ -123,6 +123,9 @@ const WORDS: &[(&[&str], Meaning)] = &[
     // Postfix, for a milter that is down or fails.
     (&["service unavailable - try again later"], M::ConfigError),
     (&["client certificate"], M::ClientBlocked),
+    // Postfix could not ask the server behind it whether the address is good.
+    (&["recipient address rejected", "unverified address"], M::Deferred),
+    (&["alias expansion error"], M::ConfigError),
     (&["too many hops"], M::Loop),
     (&["loops back to myself"], M::Loop),
     (&["routing loop"], M::Loop),
@@ -391,6 +394,11 @@ mod tests {
             ),
             (451, "4.7.1 Greylisting in action, please come back later", M::Greylisted),
             (451, "4.7.1 Try again later", M::Greylisted),
+            (
+                450,
+                "4.1.1 <x@example.org>: Recipient address rejected: unverified address: connect to mx.example.org: Connection timed out",
+                M::Deferred,
+            ),
             (450, "4.7.1 <x@example.org>: Recipient address rejected: the mailbox server is being moved", M::Deferred),
             (452, "4.2.2 Mailbox full", M::FullMailbox),
             (552, "5.2.2 <x@example.org>: Quota exceeded (mailbox for user is full)", M::FullMailbox),

@@ -20,6 +20,18 @@ pub fn drop_packets_to(address: &str, port: u16) -> Result<(), WardError> {
     output_of(Command::new("nft").arg(rules)).map(drop)
 }
 
+/// Drops what is said to `port` of `address`, and nothing else: connections come about, and the server is heard.
+///
+/// # Errors
+/// When `nft` refuses.
+pub fn drop_what_is_said_to(address: &str, port: u16) -> Result<(), WardError> {
+    let rules = format!(
+        "table ip ward {{ chain said_to_{port} {{ type filter hook input priority 0; ip daddr {address} tcp dport {port} \
+         tcp flags & psh == psh drop; }}; }}"
+    );
+    output_of(Command::new("nft").arg(rules)).map(drop)
+}
+
 /// Makes a path of 1280 octets to and from `address` that tells nobody how narrow it is: larger packets are dropped, and so is all
 /// ICMP. Segments travel one by one, as on a wire, and not in bundles.
 ///

@@ -1,6 +1,6 @@
 //! Faults as postmasters meet them, where the first guess is often a wrong one, and limits that our own visits must not run into.
 
-use maildoctor_ward::{MailSystem, Mta, Plan, Report, WardError, trial};
+use maildoctor_ward::{MX_ADDRESS, MailSystem, Mta, Plan, Report, WardError, drop_what_is_said_to, trial};
 
 /// A system whose Postfix has some settings more.
 fn postfix(settings: &[(&str, &str)]) -> Result<MailSystem, WardError> {
@@ -27,6 +27,15 @@ fn exim_at_connect(statement: &str) -> Result<MailSystem, WardError> {
     })
 }
 
+/// A system whose Exim has another ACL, for clients that have said who they are.
+fn exim_in_acl(name: &str, statement: &str) -> Result<MailSystem, WardError> {
+    Plan::healthy_but(|plan| {
+        plan.mta = Mta::Exim;
+        plan.exim.connect_acl = Some(format!("accept condition = ${{if eq{{$sender_helo_name}}{{}}}}\n  {statement}"));
+        plan.exim.set(name, "acl_check_connect");
+    })
+}
+
 fn anna(system: &MailSystem) -> Result<Report, WardError> {
     system.check(&["anna@clinic.example"])
 }
@@ -35,6 +44,12 @@ fn anna(system: &MailSystem) -> Result<Report, WardError> {
 fn round_trip(system: &MailSystem, more: &[&str]) -> Result<Report, WardError> {
     let way = ["anna@clinic.example", "--send", "--mailbox", "imaps://mx1.clinic.example", "--deadline", "15s"];
     system.check_account(&[&way[..], more].concat())
+}
+
+/// The summary holds a text.
+fn says(report: &Report, part: &str) -> Result<(), WardError> {
+    let summary = report.json()["summary"].as_str().unwrap_or_default();
+    if summary.contains(part) { Ok(()) } else { Err(WardError::Wrong(format!("{part} is not in: {summary}"))) }
 }
 
 /// What is true of a sound system with one exchanger that answers VRFY.
@@ -174,12 +189,50 @@ trial! {
     tls_switched_off_keeps_users_from_sending_and_no_mail_from_arriving {
         let report = anna(&postfix(&[("smtpd_discard_ehlo_keywords", "starttls")])?)?;
         report.names_only("broken", "starttls-not-offered", ADVICE)?;
-        let summary = report.json()["summary"].as_str().unwrap_or_default();
-        if summary.starts_with("Sending as a user fails") { Ok(()) } else { Err(WardError::Wrong(summary.to_owned())) }
+        says(&report, "Sending as a user fails")
     }
 
     one_of_two_addresses_is_nobodys {
         let system = Plan::healthy_but(|plan| { plan.zones.domain.add("mx1 AAAA 2001:db8::77"); })?;
         anna(&system)?.names_only("degraded", "mx-private-address", ADVICE)
+    }
+
+    a_scanner_of_content_that_is_down {
+        let report = round_trip(&exim_in_acl("acl_smtp_data", "defer message = scanner is down")?, &[])?;
+        report.names_only("degraded", "rcpt-deferred", ADVICE)
+    }
+
+    every_sender_refused_without_a_word_that_tells {
+        let report = anna(&exim_in_acl("acl_smtp_mail", "drop message = go")?)?;
+        report.names_only("broken", "recipient-refused", ADVICE)
+    }
+
+    aliases_that_lead_round_in_a_circle {
+        let aliases = "inline:{ anna@clinic.example=bert@clinic.example bert@clinic.example=anna@clinic.example \
+                       postmaster@clinic.example=bert@clinic.example }";
+        let report = round_trip(&postfix(&[("virtual_alias_maps", aliases)])?, &[])?;
+        report.names_only("broken", "server-config-error", ADVICE)
+    }
+
+    redirected_by_a_check_of_headers_as_the_log_says {
+        let checks = "regexp:{{/^Subject:/ REDIRECT bert@clinic.example}}";
+        let report = round_trip(&postfix(&[("header_checks", checks)])?, &["--on-host"])?;
+        report.names_only("broken", "accepted-not-delivered", ADVICE)?;
+        says(&report, "to=<bert@clinic.example>")
+    }
+
+    the_store_behind_cannot_be_asked_who_has_a_mailbox {
+        let settings = [
+            ("smtpd_recipient_restrictions", "reject_unverified_recipient"),
+            ("virtual_transport", "smtp:[198.18.25.77]"),
+        ];
+        anna(&postfix(&settings)?)?.names("degraded", "rcpt-deferred")
+    }
+
+    what_we_say_never_arrives {
+        let system = postfix(&[])?;
+        drop_what_is_said_to(MX_ADDRESS, 25)?;
+        let report = system.check(&["anna@clinic.example", "--timeout", "5s"])?;
+        report.names_only("broken", "ehlo-slow", &["mx-single"])
     }
 }

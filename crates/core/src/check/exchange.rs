@@ -90,7 +90,11 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
             return;
         };
         entry.offers_auth(session.offers_auth());
-        look.envelope.as_stranger(context, &way, &mut session, |yes| entry.took_target(yes)).await;
+        let hung_up = look.envelope.as_stranger(context, &way, &mut session, |yes| entry.took_target(yes)).await;
+        if hung_up && let Some(mut later) = session::later_visit(context, &way, Errand::Sender, secure).await {
+            look.envelope.as_sender(context, &way, &mut later).await;
+            later.leave(context, &way).await;
+        }
         drop(entry);
         session.leave(context, &way).await;
     };

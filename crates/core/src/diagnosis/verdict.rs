@@ -249,7 +249,12 @@ fn worst<'j>(root: &'j Judged, judged: &'j [Judged]) -> &'j Judged {
 
 /// The verdict and its first cause, in one sentence that a manager can read.
 pub(super) fn summary(case: &Case, verdict: Verdict, judged: &[Judged], checks: &[Check]) -> String {
-    let first = judged.iter().find(|f| f.is_root() && (counts(case, f) || verdict == Verdict::Inconclusive));
+    let counts = |f: &Judged| match verdict {
+        // Advice tells nothing of why it is open.
+        Verdict::Inconclusive => f.effective > Severity::Advice,
+        _ => counts(case, f),
+    };
+    let first = judged.iter().find(|f| f.is_root() && counts(f));
     let begins = first.map_or(Goal::Receive, |first| Goal::of(case, worst(first, judged))).sentence(case, verdict);
     match (verdict, first.map(|f| f.finding.says.trim_end_matches('.'))) {
         (Verdict::Healthy, None) => format!("{begins}: no fault was found."),

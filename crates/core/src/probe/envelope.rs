@@ -17,7 +17,7 @@ pub struct Envelope {
     pub target: Option<String>,
     /// The domain under test.
     pub domain: Option<String>,
-    /// The sender that is not the null sender, where one is known.
+    /// The sender that is not the null sender, where one is known; else ours is tried where the null sender is refused.
     pub sender: Option<String>,
     /// The outside recipient of the relay test.
     pub relay: Option<String>,
@@ -25,6 +25,16 @@ pub struct Envelope {
     pub nobody: String,
     /// After AUTH, or as a stranger.
     pub authenticated: bool,
+}
+
+/// What came of a transaction.
+struct Tried {
+    /// The sender was accepted.
+    sender: bool,
+    /// The recipient was accepted.
+    recipient: bool,
+    /// The session is over.
+    over: bool,
 }
 
 impl Envelope {
@@ -43,12 +53,20 @@ impl Envelope {
     /// Tries the envelope of a sender: one transaction, never past RCPT. Gives whether the server answered it.
     pub async fn as_sender(&self, context: &Context, way: &Way, session: &mut Session) -> bool {
         let Some(recipient) = self.target.as_deref() else { return false };
-        self.transaction(context, way, session, (Sender::Given, Recipient::Target), recipient).await.is_some()
+        let tried = self.transaction(context, way, session, (Sender::Given, Recipient::Target), recipient).await;
+        tried.is_some_and(|tried| !tried.over)
     }
 
     /// Tries the envelope of a stranger on a mail exchanger. `took_target` is told, as soon as it is known, whether
-    /// the address under test was accepted.
-    pub async fn as_stranger(&self, context: &Context, way: &Way, session: &mut Session, took_target: impl Fn(bool)) {
+    /// the address under test was accepted. Gives whether the server ended the session at the null sender, so that nothing else
+    /// was tried.
+    pub async fn as_stranger(
+        &self,
+        context: &Context,
+        way: &Way,
+        session: &mut Session,
+        took_target: impl Fn(bool),
+    ) -> bool {
         let tries = [
             (Recipient::Target, self.target.clone()),
             (Recipient::Random, self.domain.as_ref().map(|d| format!("{}@{d}", self.nobody))),
@@ -62,21 +80,27 @@ impl Envelope {
             let mut accepted = false;
             if null_taken {
                 let tried = self.transaction(context, way, session, (Sender::Null, recipient), &address).await;
-                let Some((mail, rcpt)) = tried else {
-                    return;
+                let Some(tried) = tried else {
+                    return false;
                 };
-                null_taken = mail;
-                accepted = rcpt;
+                if tried.over {
+                    return recipient == Recipient::Target && !tried.sender;
+                }
+                null_taken = tried.sender;
+                accepted = tried.recipient;
             }
             // A server that takes no bounces may take the rest; and one that takes bounces may dislike this sender.
             let for_its_own_sake = recipient == Recipient::Target && self.sender_is_tried(context);
-            if self.sender.is_some() && (!null_taken || for_its_own_sake) {
-                let Some((_, rcpt)) =
-                    self.transaction(context, way, session, (Sender::Given, recipient), &address).await
-                else {
-                    return;
+            if !null_taken || for_its_own_sake {
+                let tried = self.transaction(context, way, session, (Sender::Given, recipient), &address).await;
+                let Some(tried) = tried else {
+                    return false;
                 };
-                accepted |= rcpt;
+                if tried.over {
+                    // The end of the session may show only now.
+                    return recipient == Recipient::Target && !null_taken && !tried.sender;
+                }
+                accepted |= tried.recipient;
             }
             if recipient == Recipient::Target {
                 took_target(accepted);
@@ -84,13 +108,15 @@ impl Envelope {
         }
         if context.options.wants("relay")
             && let Some(relay) = &self.relay
-            && self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), relay).await.is_none()
+            && let tried = self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), relay).await
+            && tried.is_none_or(|tried| tried.over)
         {
-            return;
+            return false;
         }
         if context.options.wants("envelope") && self.domain.is_some() {
             self.step(context, way, session, &Command::Vrfy(&self.nobody)).await;
         }
+        false
     }
 
     /// Whether the address under test is tried with the sender as well, though the null sender is taken. A stranger who
@@ -115,7 +141,7 @@ impl Envelope {
         if self.sender.is_some() { Sender::Given } else { Sender::Null }
     }
 
-    /// MAIL and RCPT, after RSET where a transaction came before. Gives whether the sender and the recipient were accepted; `None` where the session is over.
+    /// MAIL and RCPT, after RSET where a transaction came before; `None` where the server could not be asked.
     async fn transaction(
         &self,
         context: &Context,
@@ -123,22 +149,21 @@ impl Envelope {
         session: &mut Session,
         who: (Sender, Recipient),
         address: &str,
-    ) -> Option<(bool, bool)> {
+    ) -> Option<Tried> {
         let (sender, recipient) = who;
         let authenticated = self.authenticated;
-        let reverse_path = if sender == Sender::Null { "" } else { self.sender.as_deref().unwrap_or_default() };
+        let reverse_path = match (sender, &self.sender) {
+            (Sender::Null, _) => String::new(),
+            (Sender::Given, Some(given)) => given.clone(),
+            (Sender::Given, None) => format!("postmaster@{}", context.helo(session.talk.local()).await),
+        };
         let question = Mail { sender, channel: session.channel, authenticated };
         let _step = context.recorder.step(format!("reply to MAIL and RCPT of {}", way.service));
         session.fresh(context, way).await?;
-        let (exchange, times) = said(context, session, &Command::Mail(reverse_path)).await?;
+        let (exchange, times) = said(context, session, &Command::Mail(&reverse_path)).await?;
         let mail = positive(&exchange);
         session.in_transaction = mail;
-        context.record(
-            &question,
-            &Service(way.service),
-            times,
-            &StepWire { argument: Some(reverse_path.to_owned()), exchange },
-        );
+        context.record(&question, &Service(way.service), times, &StepWire { argument: Some(reverse_path), exchange });
         let (mut sender_taken, mut rcpt) = (mail, false);
         if mail {
             let question = Rcpt { recipient, sender, authenticated };
@@ -154,7 +179,7 @@ impl Envelope {
                 &StepWire { argument: Some(address.to_owned()), exchange },
             );
         }
-        (!session.talk.dialogue().is_over()).then_some((sender_taken, rcpt))
+        Some(Tried { sender: sender_taken, recipient: rcpt, over: session.talk.dialogue().is_over() })
     }
 
     async fn step(&self, context: &Context, way: &Way, session: &mut Session, command: &Command<'_>) {

@@ -193,6 +193,8 @@ pub enum Errand {
     BeforeTls,
     /// AUTH once more.
     Auth,
+    /// Another sender, where the server ended the session at the null sender.
+    Sender,
     /// A test message.
     Message,
     /// What is behind a handshake that failed.

@@ -81,7 +81,10 @@ fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: &str, words: &str) 
 }
 
 fn overload(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    code(at, found, OVERLOAD, "says in its banner that it is too busy")
+    let says_why = |reply: &Reply| meaning(Phase::Banner, reply) != Some(Meaning::Deferred);
+    let busy = at.ask(&FIRST)?.reply().is_some_and(says_why);
+    let words = if busy { "says in its banner that it is too busy" } else { "sends us away in its banner for now" };
+    code(at, found, OVERLOAD, words)
 }
 
 fn blocked(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

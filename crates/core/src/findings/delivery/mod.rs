@@ -17,7 +17,16 @@ const ALL: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
 
 const TOO_BIG: &str = "data-rejected-size";
 
-const CODES: &[&str] = &["data-rejected-content", TOO_BIG, "mail-loop", "server-storage-full", "server-config-error"];
+const CODES: &[&str] = &[
+    "data-rejected-content",
+    TOO_BIG,
+    "mail-loop",
+    "server-storage-full",
+    "server-config-error",
+    "rate-limited",
+    "greylisting",
+    "rcpt-deferred",
+];
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
@@ -57,8 +66,10 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         let finding = found
             .is_a(code, Key::Named(code.to_owned()))
             .says(format!(
-                "{} refuses the test message after DATA: \"{}\"",
+                "{} {} the test message {}: \"{}\"",
                 called(at.case, &at.on, &at.from),
+                if reply.class() == 4 { "puts off" } else { "refuses" },
+                if last.phase == Phase::Data { "at DATA" } else { "after DATA" },
                 reply.quoted()
             ))
             .detail("address", at.on.0.ip().to_string())
@@ -75,7 +86,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 /// What a message is refused for after DATA.
 fn code_of(reply: &Reply) -> &'static str {
     let meaning = meaning(Phase::Content, reply);
-    meaning.and_then(|meaning| code_among(Phase::Content, meaning, CODES)).unwrap_or("data-rejected-content")
+    let by_default = if reply.class() == 4 { "rcpt-deferred" } else { "data-rejected-content" };
+    meaning.and_then(|meaning| code_among(Phase::Content, meaning, CODES)).unwrap_or(by_default)
 }
 
 /// The messages that the server refused for their size, on whatever port.

@@ -6,12 +6,13 @@ mod smuggling;
 use maildoctor_wire::reply::{Flaw, Reply};
 use maildoctor_wire::wording::Meaning;
 
-use maildoctor_wire::dialogue::Phase;
+use maildoctor_wire::dialogue::{End, Phase};
 
 use super::replies::code_among;
 use super::ways::{called, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{ObsId, Seen, Why};
+use crate::catalogue::Severity;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Helo, Mail, Sender, StepView, capabilities};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
@@ -70,7 +71,33 @@ fn rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let ehlo = first_ehlo(at)?;
-    late(at, found, &ehlo, "EHLO")
+    late_or_never(at, found, &ehlo, "EHLO")
+}
+
+/// A reply that does not come at all within the time given: no mail gets past that step.
+pub(super) fn late_or_never(
+    at: &At<'_, Service>,
+    found: &mut Found<'_>,
+    seen: &Seen<'_, StepView>,
+    command: &str,
+) -> Told {
+    let wait = seen.exchange.wait_ms();
+    if seen.exchange.end != End::TimedOut || wait < at.case.terms.timeout_ms {
+        return late(at, found, seen, command);
+    }
+    found
+        .is(Key::Named(format!("{command} silence")))
+        .says(format!(
+            "{} greets and then says nothing to {command} for {:.0} s",
+            called(at.case, &at.on, &at.from),
+            wait as f64 / 1000.0
+        ))
+        .severity(Severity::Blocker)
+        .detail("address", at.on.0.ip().to_string())
+        .detail("delay_ms", wait)
+        .witnessed(seen.id())
+        .owes_step(seen.id());
+    found.state()
 }
 
 /// A reply that comes late: one symptom for EHLO, MAIL and RCPT alike.

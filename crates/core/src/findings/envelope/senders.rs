@@ -5,7 +5,7 @@ use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
-use super::super::ehlo::late;
+use super::super::ehlo::late_or_never;
 use super::super::replies::code_among;
 use super::super::ways::{called, null_refused_at_rcpt};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
@@ -85,6 +85,9 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     };
     let given = at_rcpt.unwrap_or(mail);
     let reply = given.need(|m| m.reply())?;
+    if at_rcpt.is_none() && every_sender_is_refused(at) {
+        return Ok(State::Clear);
+    }
     if at_rcpt.is_some() || refused_at_mail(reply) {
         found
             .is(Key::Named(sender.clone()))
@@ -124,7 +127,8 @@ const AT_MAIL_CODES: &[&str] = &[
 fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
     let reply = seen.need(|m| m.reply())?;
-    if let Some(code) = seen.meaning.and_then(|meaning| code_among(Phase::Mail, meaning, AT_MAIL_CODES)) {
+    let code = seen.meaning.and_then(|meaning| code_among(Phase::Mail, meaning, AT_MAIL_CODES));
+    if let Some(code) = code.or(every_sender_is_refused(at).then_some("recipient-refused")) {
         let finding = found
             .is_a(code, Key::Named("MAIL".to_owned()))
             .says(format!(
@@ -153,6 +157,15 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     Ok(State::NotApplicable)
 }
 
+/// Whether the server refuses each sender without a word that tells of the sender: then it refuses us.
+fn every_sender_is_refused(at: &At<'_, Service>) -> bool {
+    let refused = |sender| {
+        let seen = mail(at, sender).ok().filter(|seen| seen.meaning == Some(Meaning::Refused));
+        seen.is_some_and(|seen| seen.reply().is_some_and(|reply| reply.class() == 5))
+    };
+    refused(Sender::Null) && refused(Sender::Given)
+}
+
 /// The services of the same host that put STARTTLS off by the same fault: what a server needs for every command fails
 /// there as well (454 4.3.0).
 fn tls_put_off(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
@@ -168,7 +181,7 @@ fn tls_put_off(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
 
 fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = mail(at, Sender::Null).or_else(|_| mail(at, Sender::Given))?;
-    late(at, found, &seen, "MAIL")
+    late_or_never(at, found, &seen, "MAIL")
 }
 
 fn vrfy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -5,6 +5,7 @@
 use super::ways::{called, shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
+use crate::questions::host::log::Log;
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
 use crate::questions::smtp::Path;
 use crate::questions::tcp::{Connect, Role};
@@ -106,6 +107,11 @@ fn no_way_in(at: &At<'_, Account>) -> Option<ObsId> {
     shown.first().copied().filter(|_| shown.len() == exchangers.len())
 }
 
+/// Where the server's log says that a message went, where it could be read.
+fn in_the_log<'c>(at: &At<'c, Account>, queue_id: &str) -> Option<(ObsId, &'c str)> {
+    at.case.every::<Log>().find_map(|log| Some((log.id(), log.view().end_of(queue_id)?)))
+}
+
 fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
     for arrival in arrivals(at)? {
         match &arrival.arrived {
@@ -117,10 +123,15 @@ fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
                 let folders =
                     if folders.is_empty() { "no folder".to_owned() } else { format!("none of {}", folders.join(", ")) };
                 let id = arrival.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();
-                found
-                    .is(at.on.clone())
+                let log = arrival.queue_id.as_deref().and_then(|id| in_the_log(at, id));
+                let end = log.map(|(_, end)| format!("; the server's log says of it: \"{end}\"")).unwrap_or_default();
+                let finding = found.is(at.on.clone());
+                if let Some((log, _)) = log {
+                    finding.witnessed(log);
+                }
+                finding
                     .says(format!(
-                        "the server took the test message{id}, and it was in {folders} of {} for {:.0} s",
+                        "the server took the test message{id}, and it was in {folders} of {} for {:.0} s{end}",
                         at.on,
                         *waited_ms as f64 / 1000.0
                     ))

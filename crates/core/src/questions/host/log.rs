@@ -67,6 +67,19 @@ impl LogWire {
     }
 }
 
+/// What tells in a line where a message went: Postfix's ends and what its checks of content do, and Exim's arrows.
+const ENDS: &[&str] =
+    &["status=", ": discard: ", ": redirect: ", ": hold: ", ": filter: ", " => ", " -> ", " ** ", " == ", " frozen"];
+
+impl LogWire {
+    /// The last line that tells where the message with this queue id went, from its id on.
+    pub fn end_of(&self, queue_id: &str) -> Option<&str> {
+        let told = |line: &&String| line.contains(queue_id) && ENDS.iter().any(|mark| line.contains(mark));
+        let line = self.about.iter().rev().find(told)?;
+        line.find(queue_id).and_then(|at| line.get(at..))
+    }
+}
+
 /// Picks what matters out of a log: the lines that name what the run is about, and all lines of the messages that those
 /// lines belong to; warnings; how deliveries to the outside ended.
 pub fn pick(text: &str, about: &About, whole: bool) -> LogWire {
@@ -184,6 +197,25 @@ mod tests {
         let mut about = About::default();
         about.address(address);
         about
+    }
+
+    #[test]
+    fn where_a_message_went_stands_in_its_last_line_but_one() {
+        let lines = [
+            "Nov 25 22:36:22 mx1 postfix/smtpd[7]: A3E226D: client=client.outside.example[198.18.25.99]",
+            "Nov 25 22:36:22 mx1 postfix/cleanup[9]: A3E226D: redirect: header Subject: test: bert@clinic.example",
+            "Nov 25 22:36:22 mx1 postfix/lmtp[8]: A3E226D: to=<bert@clinic.example>, status=sent (250 2.0.0 Saved)",
+            "Nov 25 22:36:22 mx1 postfix/qmgr[5]: A3E226D: removed",
+        ];
+        let wire = LogWire { about: lines.map(str::to_owned).to_vec(), ..LogWire::default() };
+        assert_eq!(wire.end_of("A3E226D"), Some("A3E226D: to=<bert@clinic.example>, status=sent (250 2.0.0 Saved)"));
+        assert_eq!(wire.end_of("B3E226D"), None);
+        let exim = "2026-11-25 22:36:22 1xWLbA-000017-1S => blackhole (DATA ACL discarded recipients)".to_owned();
+        let wire = LogWire { about: vec![exim], ..LogWire::default() };
+        assert_eq!(
+            wire.end_of("1xWLbA-000017-1S"),
+            Some("1xWLbA-000017-1S => blackhole (DATA ACL discarded recipients)")
+        );
     }
 
     #[test]
