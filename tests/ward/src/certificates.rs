@@ -1,13 +1,20 @@
 //! Certificates of a trial's own authority: a root, an intermediate, and the server's in every state of neglect.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    process::Command,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 
-use crate::WardError;
+use crate::{
+    WardError,
+    daemon::{output_of, write},
+    isolation::folder,
+};
 
 /// A day, for terms of validity.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -19,6 +26,26 @@ pub struct Identity {
     pub key: String,
     /// The chain as the server sends it, PEM, its own certificate first.
     pub chain: String,
+}
+
+impl Identity {
+    /// The SHA-256 of the public key of a certificate of the chain, from 0, as TLSA records hold it (selector 1, matching type 1;
+    /// RFC 6698 section 2.1), by OpenSSL.
+    ///
+    /// # Errors
+    /// When there is no such certificate, or OpenSSL does not run.
+    pub fn key_digest(&self, place: usize) -> Result<String, WardError> {
+        let mark = "-----BEGIN CERTIFICATE-----";
+        let certificate = self.chain.split(mark).nth(place + 1);
+        let certificate =
+            certificate.ok_or_else(|| WardError::Wrong(format!("the chain has no certificate {place}")))?;
+        let file = folder()?.join("certificate.pem");
+        write(&file, format!("{mark}{certificate}"))?;
+        let pipe =
+            "openssl x509 -noout -pubkey -in \"$1\" | openssl pkey -pubin -outform DER | openssl dgst -sha256 -r";
+        let said = output_of(Command::new("sh").args(["-euc", pipe, "sh"]).arg(&file))?;
+        Ok(said.split_whitespace().next().unwrap_or_default().to_owned())
+    }
 }
 
 /// A root, which the program is told to trust, and an intermediate, which signs.

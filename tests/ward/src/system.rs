@@ -167,6 +167,9 @@ impl MailSystem {
         if self.folder.join("root.hints").exists() {
             command.arg("--root-hints").arg(self.file("root.hints"));
         }
+        if self.folder.join("root.anchor").exists() {
+            command.arg("--trust-anchor").arg(self.file("root.anchor"));
+        }
         Ok(command)
     }
 

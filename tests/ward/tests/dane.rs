@@ -1,0 +1,99 @@
+//! DANE on trees of zones that are signed from the root down, validated by the program itself from the root's key.
+
+use maildoctor_ward::{Authority, DOMAIN, Identity, MX, Plan, Report, Tree, WardError, trial};
+
+/// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
+const TRUE_ADVICE: &[&str] = &["mx-single", "auth-only-after-tls", "vrfy-enabled"];
+
+/// A record for an end entity's key: usage 3, selector 1, matching type 1.
+fn end_entity(identity: &Identity) -> Result<String, WardError> {
+    Ok(format!("3 1 1 {}", identity.key_digest(0)?))
+}
+
+/// A system in such a tree, whose exchanger has these TLSA records, with a change.
+fn with_records(mut tree: Tree, records: &[String], change: impl FnOnce(&mut Plan)) -> Result<Plan, WardError> {
+    for record in records {
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA {record}"));
+    }
+    let mut plan = Plan::healthy()?;
+    plan.tree = Some(tree);
+    change(&mut plan);
+    Ok(plan)
+}
+
+fn check(plan: Plan) -> Result<Report, WardError> {
+    plan.start()?.check(&["clinic.example"])
+}
+
+trial! {
+    a_record_of_the_servers_own_key {
+        let identity = Plan::healthy()?.authority.identity(&[MX, DOMAIN])?;
+        let record = end_entity(&identity)?;
+        // Nobody else vouches for that certificate, and with such a record nobody has to (RFC 7672 section 3.1.1).
+        let report = check(with_records(Tree::signed(), &[record], |plan| plan.identity = identity)?)?;
+        report.has_check("dane-tlsa-mismatch", "clear")?;
+        report.has_check("dnssec-bogus", "clear")
+    }
+
+    a_record_of_the_issuers_key {
+        let mut plan = Plan::healthy()?;
+        let record = format!("2 1 1 {}", plan.identity.key_digest(1)?);
+        let mut tree = Tree::signed();
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA {record}"));
+        plan.tree = Some(tree);
+        let report = check(plan)?;
+        report.healthy_with(TRUE_ADVICE)?;
+        report.has_check("dane-tlsa-mismatch", "clear")
+    }
+
+    a_key_that_was_changed_and_its_record_was_not {
+        let old = Plan::healthy()?.identity;
+        let report = check(with_records(Tree::signed(), &[end_entity(&old)?], |_| ())?)?;
+        report.names_only("broken", "dane-tlsa-mismatch", TRUE_ADVICE)
+    }
+
+    a_key_that_was_changed_with_both_records_there {
+        let (old, mut plan) = (Plan::healthy()?.identity, Plan::healthy()?);
+        let mut tree = Tree::signed();
+        for identity in [&old, &plan.identity] {
+            tree.domain.zone.add(format!("_25._tcp.mx1 TLSA {}", end_entity(identity)?));
+        }
+        plan.tree = Some(tree);
+        check(plan)?.healthy_with(TRUE_ADVICE)
+    }
+
+    a_certificate_that_nobody_vouches_for_but_dane {
+        let own = Authority::self_signed(&[MX, DOMAIN])?;
+        let record = end_entity(&own)?;
+        let report = check(with_records(Tree::signed(), &[record], |plan| plan.identity = own)?)?;
+        report.has_check("dane-tlsa-mismatch", "clear")
+    }
+
+    records_that_nothing_signs_bind_nobody {
+        let old = Plan::healthy()?.identity;
+        // The zones above are signed and show that this one is not.
+        let mut tree = Tree::signed();
+        tree.domain.signing = None;
+        let report = check(with_records(tree, &[end_entity(&old)?], |_| ())?)?;
+        report.names_only("at-risk", "dane-without-dnssec", TRUE_ADVICE)
+    }
+
+    records_of_which_nobody_can_tell_whether_they_are_signed {
+        let old = Plan::healthy()?.identity;
+        let report = check(with_records(Tree::unsigned(), &[end_entity(&old)?], |_| ())?)?;
+        report.healthy_with(TRUE_ADVICE)?;
+        report.has_check("dane-tlsa-mismatch", "unknown")
+    }
+
+    records_and_no_starttls {
+        let mut plan = Plan::healthy()?;
+        let record = end_entity(&plan.identity)?;
+        let mut tree = Tree::signed();
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA {record}"));
+        plan.tree = Some(tree);
+        plan.postfix.set_on("smtp", "smtpd_tls_security_level", "none");
+        let report = check(plan)?;
+        report.names("broken", "starttls-not-offered")?;
+        report.explains("dane-starttls-missing")
+    }
+}
