@@ -13,6 +13,8 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{PROGRAM, lab, report};
 use serde_json::Value;
@@ -60,19 +62,61 @@ fn each_is_a_command_with_options_that_there_are() {
     }
 }
 
+/// How often each kind of next test is run; what it adds to the command is its kind.
+const RUNS: usize = 3;
+
+/// Faults that are looked at side by side: most of the time goes by in waiting.
+const SIDES: usize = 6;
+
+/// Whether a next test can be run beside a lab: one on the host looks at this machine, which is not the lab's, and a control
+/// server is one of the world outside.
+fn can_be_run(command: &str) -> bool {
+    !command.starts_with("sudo ") && !command.ends_with("--on-host") && !command.contains("--control-mx")
+}
+
+/// What is wrong with a next test of a report, once it was run.
+fn wrong_with(before: &Value, command: &str) -> Option<String> {
+    let output = typed(command, "");
+    let Ok(after) = serde_json::from_slice::<Value>(&output.stdout) else {
+        return Some(format!("no report: {}", String::from_utf8_lossy(&output.stderr)));
+    };
+    let known = decided(before);
+    let new = decided(&after).into_keys().filter(|check| !known.contains_key(check)).count();
+    (new == 0).then(|| "it decides nothing".to_owned())
+}
+
 #[test]
-fn running_one_decides_what_was_unknown() {
-    for (fault, adds) in [(&[][..], "--send"), (&["banner-slow"], "--dnsbl="), (&["rcpt-rejected-dnsbl"], "--dnsbl=")] {
-        let running = lab(fault);
-        let before = report(&running, &[]);
-        let commands = commands(&before);
-        let command = commands.iter().find(|c| c.rsplit(' ').next().unwrap().starts_with(adds));
-        let command = command.unwrap_or_else(|| panic!("{fault:?}: no {adds} among {commands:?}"));
-        let output = typed(command, "");
-        let after: Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{command}: {e}: {}", String::from_utf8_lossy(&output.stderr)));
-        let known = decided(&before);
-        let new = decided(&after).into_iter().filter(|(check, _)| !known.contains_key(check)).count();
-        assert!(new > 0, "{fault:?}: {command} decides nothing");
+fn whatever_the_exam_suggests_decides_something_when_it_is_run() {
+    let faults: Vec<&str> = maildoctor_lab::faults::all().map(|fault| fault.code).collect();
+    let (next, runs, wrong) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..SIDES {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let running = lab(&[fault]);
+                    let before = report(&running, &[]);
+                    for command in commands(&before).iter().filter(|command| can_be_run(command)) {
+                        let kind = command.rsplit(" --").next().unwrap().split(['=', ' ']).next().unwrap().to_owned();
+                        let turn = {
+                            let mut runs = runs.lock().unwrap();
+                            let turn = runs.entry(kind).or_insert(0_usize);
+                            *turn += 1;
+                            *turn
+                        };
+                        if turn <= RUNS
+                            && let Some(what) = wrong_with(&before, command)
+                        {
+                            wrong.lock().unwrap().push(format!("{fault}: {command}: {what}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (runs, wrong) = (runs.into_inner().unwrap(), wrong.into_inner().unwrap());
+    println!("kinds of next tests, and how often they were suggested: {runs:?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for kind in ["send", "dnsbl"] {
+        assert!(runs.contains_key(kind), "nothing suggests --{kind} any more: {runs:?}");
     }
 }

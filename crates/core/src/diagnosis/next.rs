@@ -9,6 +9,7 @@ use super::Judged;
 use crate::case::{Case, Why};
 use crate::catalogue::{self, Severity};
 use crate::findings::{Check, Suggestion};
+use crate::questions::smtp::Banner;
 
 /// The most next tests that a report gives: more is a list nobody works through.
 const MAX_NEXT_TESTS: usize = 6;
@@ -22,6 +23,9 @@ pub struct NextTest {
     pub command: String,
 }
 
+/// The option that sends a message.
+const SEND: &str = "--send";
+
 /// The tests that rules suggested and that unknown checks call for, each command once.
 pub(super) fn next_tests(
     case: &Case,
@@ -31,7 +35,10 @@ pub(super) fn next_tests(
 ) -> Vec<NextTest> {
     let found: BTreeSet<&str> = judged.iter().map(|f| f.finding.code).collect();
     let from_rules = suggestions.into_iter().filter(|s| s.only_with.is_none_or(|code| found.contains(code)));
+    let talked = case.every::<Banner>().any(|banner| banner.greeted().is_some());
     let from_checks = checks.iter().filter_map(|check| match check.why() {
+        // What is sent has to be taken by somebody.
+        Some(Why::Skipped(skip)) if skip.option == SEND && !talked => None,
         Some(Why::Skipped(skip)) if skip.is_ready() && worth_asking(check.code) => {
             Some(Suggestion { why: skip.because.clone(), add: skip.option.clone(), only_with: None })
         }
