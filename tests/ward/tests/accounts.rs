@@ -65,4 +65,20 @@ trial! {
         })?;
         system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example"])?.names("degraded", "imap-unreachable")
     }
+
+    users_are_held_to_what_strangers_are_held_to {
+        let system = submission_with(&[("smtpd_client_restrictions", "permit_mynetworks reject")])?;
+        system.check_account(&["anna@clinic.example"])?.names("broken", "relay-denied-when-authenticated")
+    }
+
+    a_mailbox_that_takes_another_kind_of_login {
+        let system = Plan::healthy_but(|plan| {
+            if let Some(dovecot) = &mut plan.dovecot {
+                dovecot.extra = "auth_mechanisms = cram-md5\n".to_owned();
+            }
+        })?;
+        let report = system.check_account(&["anna@clinic.example", "--send", "--mailbox", "imaps://mx1.clinic.example"])?;
+        report.has_check("imap-login-failed", "unknown")?;
+        report.names("at-risk", "auth-plain-missing")
+    }
 }

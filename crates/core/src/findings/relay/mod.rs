@@ -5,8 +5,8 @@ use maildoctor_wire::wording::Meaning;
 
 use super::ways::{another_takes, called, rcpt, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, State, Told};
-use crate::case::{Skip, Why};
-use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender};
+use crate::case::{Seen, Skip, Why};
+use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender, StepView};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::Service;
 
@@ -74,16 +74,28 @@ fn denied_to_user(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         return Ok(State::NotApplicable);
     }
     authenticated(at).map_err(Why::as_blocker)?;
-    let by = |sender| at.ask(&Rcpt { recipient: Recipient::Relay, sender, authenticated: true });
-    let relay =
-        by(Sender::Given).or_else(|why| by(Sender::Null).map_err(|_| why)).map_err(|why| no_relay_address(at, why))?;
+    let by = |recipient| {
+        let ask = |sender| at.ask(&Rcpt { recipient, sender, authenticated: true });
+        ask(Sender::Given).or_else(|why| ask(Sender::Null).map_err(|_| why))
+    };
+    // Checks of clients are made before a recipient is looked at: they refuse the user whoever the mail is for.
+    let as_a_client = |seen: &Seen<'_, StepView>| {
+        use Meaning::{Blacklisted, ClientBlocked, HeloRejected, PtrRequired};
+        let of_clients = matches!(seen.meaning, Some(ClientBlocked | Blacklisted | PtrRequired | HeloRejected));
+        of_clients && seen.reply().is_some_and(|reply| reply.class() == 5)
+    };
+    let relay = match by(Recipient::Target) {
+        Ok(target) if as_a_client(&target) => target,
+        _ => by(Recipient::Relay).map_err(|why| no_relay_address(at, why))?,
+    };
     let reply = relay.need(|r| r.reply())?;
-    if matches!(relay.meaning, Some(Meaning::RelayDenied)) {
+    if as_a_client(&relay) || relay.meaning == Some(Meaning::RelayDenied) {
         found
             .is(at.on)
             .says(format!(
-                "{} refuses to relay although the user is authenticated: \"{}\"",
+                "{} refuses {} although the user is authenticated: \"{}\"",
                 called(at.case, &at.on, &at.from),
+                if as_a_client(&relay) { "mail" } else { "to relay" },
                 reply.quoted()
             ))
             .detail("address", at.on.0.ip().to_string())

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use async_imap::error::Error;
 use async_imap::types::NameAttribute;
 use futures::TryStreamExt;
 use secrecy::ExposeSecret;
@@ -104,7 +105,13 @@ impl Greeted {
     pub(super) async fn login(self, login: &Login) -> Result<Session, LoginResult> {
         match self.0.login(&login.user, login.password.expose_secret()).await {
             Ok(inner) => Ok(Session { inner, folders: Vec::new() }),
-            Err((async_imap::error::Error::No(answer), _)) => Err(LoginResult::Refused { answer: clean(&answer) }),
+            // It tells of LOGIN and PLAIN, and not of the password.
+            Err((Error::No(answer) | Error::Bad(answer), _))
+                if answer.contains("nsupported authentication mechanism") =>
+            {
+                Err(LoginResult::Failed { error: clean(said(&answer)) })
+            }
+            Err((Error::No(answer), _)) => Err(LoginResult::Refused { answer: clean(said(&answer)) }),
             Err((error, _)) => Err(LoginResult::Failed { error: clean(&error.to_string()) }),
         }
     }
@@ -121,6 +128,12 @@ async fn few<T>(stream: impl futures::Stream<Item = async_imap::error::Result<T>
         items.push(item);
     }
     Ok(items)
+}
+
+/// What the server said, out of what the library makes of it: `code: None, info: Some("…")`.
+fn said(answer: &str) -> &str {
+    let info = answer.split_once("info: Some(\"").map(|(_, info)| info);
+    info.and_then(|info| info.rsplit_once("\")")).map_or(answer, |(said, _)| said)
 }
 
 fn clean(text: &str) -> String {
