@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 use super::{Candidate, Control, ControlError, Kind, Off, Waits};
 use crate::catalogue::{self, Remedy, Step};
 use crate::probe::talk::Talk;
-use crate::vantage::Vantage;
+use crate::questions::tcp::Opened;
+use crate::vantage::{Connection, Vantage};
 
 /// What a person is asked to do before a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,26 @@ impl<H: Hand> Manual<H> {
         Self { server, software, candidates, patience, hand, off: Mutex::default() }
     }
 
+    /// Sees that there is a server at all, before anybody is asked for anything.
+    ///
+    /// # Errors
+    /// [`ControlError`] where it takes no connection.
+    pub async fn reach(&self) -> Result<(), ControlError> {
+        self.connect("give the address and port where it greets with --server").await.map(drop)
+    }
+
+    async fn connect(&self, next: &str) -> Result<Connection, ControlError> {
+        let connecting = Vantage::here(self.server).connect(self.server, self.patience).await;
+        connecting.map_err(|opened| {
+            let why = match opened {
+                Opened::Refused => "nothing listens there",
+                Opened::TimedOut => "nothing answers",
+                _ => "it cannot be reached",
+            };
+            ControlError::unusable(format!("{} does not take connections: {why}", self.server), next)
+        })
+    }
+
     /// What is still off, in words: nobody else puts it back.
     pub async fn still_off(&self) -> Vec<String> {
         let off = self.off.lock().await;
@@ -102,12 +123,7 @@ impl<H: Hand> Control for Manual<H> {
 
     async fn measure(&self, off: &Off) -> Result<Waits, ControlError> {
         self.set(off).await?;
-        let connection = Vantage::here(self.server).connect(self.server, self.patience).await.map_err(|opened| {
-            ControlError::unusable(
-                format!("{} does not take connections ({opened:?})", self.server),
-                "see that its SMTP service was started again, then begin anew",
-            )
-        })?;
+        let connection = self.connect("see that its SMTP service was started again, then begin anew").await?;
         let mut talk = Talk::new(connection);
         let mut waits = Waits::default();
         if let Some(banner) = talk.hear(self.patience).await.or_else(|| talk.give_up()) {

@@ -47,6 +47,7 @@ async fn experiment(args: &Args, server: &str, lists: &[String]) -> anyhow::Resu
         Software::Other => None,
     };
     let manual = Manual::new(address, software, lists, !args.no_reverse, args.timeout, Terminal);
+    manual.reach().await?;
     anstream::eprintln!(
         "The banner of {address} is measured as everything is, and then with some of {} settings switched off, by you: \
          about {} times in all where one DNS list is guilty. While a list is off, what it would refuse is taken.",
