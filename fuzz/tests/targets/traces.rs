@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maildoctor_core::report::text::Style;
 use maildoctor_core::trace;
+use maildoctor_core::trace::mailbox::{self, Mailbox, MailboxSource, Mbox};
 use maildoctor_fuzz::said;
 use maildoctor_wire::octets::harmful;
 
@@ -44,5 +45,35 @@ fn a_message_is_traced_and_told_without_harm() {
         let text = trace::render(&report, Style::PLAIN);
         assert!(!text.chars().any(|c| c != '\n' && harmful(c)), "{text:?}");
         assert!(report.verdict.exit_code() <= 2);
+    });
+}
+
+/// Lines that open a message, and some that only seem to.
+const OPENINGS: &[&str] = &[
+    "From anna@example.net Tue Nov 24 13:00:00 2026\n",
+    "\nFrom - Tue Nov 24 13:00:00 2026\n",
+    "\n>From here\n",
+    "From \n",
+    "From: Anna <anna@example.net>\n",
+    "Received: by mx.example.org; Tue, 24 Nov 2026 13:00:05 +0000\n",
+    "\r\n",
+    "\n",
+];
+
+#[test]
+fn a_mailbox_is_told_without_harm() {
+    bolero::check!().with_test_time(crate::BRIEF).for_each(|input: &[u8]| {
+        let octets = said(input, OPENINGS);
+        let mut mailbox = Mailbox::new("input", MailboxSource::Mbox);
+        for message in Mbox::new(&octets[..]) {
+            let Ok(message) = message else { panic!("memory is read without error") };
+            let report = message
+                .map_err(|error| error.to_string())
+                .and_then(|octets| trace::case(&octets, "input", Timestamp::UNIX_EPOCH).map_err(|e| e.to_string()))
+                .and_then(|case| trace::report(&case).ok_or_else(|| "no report".to_owned()));
+            mailbox.take(None, report.as_ref());
+        }
+        let text = mailbox::render(&mailbox.report(0), Style::PLAIN);
+        assert!(!text.chars().any(|c| c != '\n' && harmful(c)), "{text:?}");
     });
 }

@@ -86,6 +86,10 @@ fn world(ip: IpAddr) -> Option<&'static str> {
         IpAddr::V4(v4) if v4.is_private() => Some("private"),
         IpAddr::V4(v4) if v4.is_documentation() => Some("documentation"),
         IpAddr::V6(v6) if v6.segments().first().is_some_and(|s| s & 0xfe00 == 0xfc00) => Some("private"),
+        // 2001:db8::/32 and 3fff::/20 (RFC 9637).
+        IpAddr::V6(v6) if matches!(v6.segments(), [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]) => {
+            Some("documentation")
+        }
         _ => Some("unroutable"),
     }
 }
