@@ -110,7 +110,8 @@ pub(crate) struct Args {
     /// Our EHLO name [default: the confirmed reverse name of our address, or an address literal].
     #[arg(long, value_name = "NAME")]
     pub(super) helo: Option<String>,
-    /// The envelope sender [default: the null sender, then --user where it is an address].
+    /// The envelope sender [default: the null sender, then --user where it is an address; without one, postmaster at our own name
+    /// where the null sender is refused].
     #[arg(long, value_name = "ADDR")]
     pub(super) mail_from: Option<String>,
     /// The recipient under test [default: the target's address, or postmaster].
