@@ -187,6 +187,27 @@ trial! {
         Ok(())
     }
 
+    an_address_that_was_there_before_and_one_beside_it {
+        let (system, outside) = inside_and_outside(|plan| {
+            // Postscreen remembers whom it let pass.
+            plan.postfix
+                .behind_postscreen()
+                .set("postscreen_greet_wait", "8s")
+                .set("postscreen_greet_banner", "$smtpd_banner")
+                .set("postscreen_greet_action", "enforce");
+        })?;
+        let visit = || {
+            let check = system.check_command(&["clinic.example", "--only", "dns,connect,banner"])?;
+            let output = outside.run(&check).output().map_err(WardError::io("running the program"))?;
+            Report::read(&output)
+        };
+        visit()?;
+        let known = visit()?;
+        let known = finding(&known, "client-whitelisted-or-cached");
+        assert_eq!(known["detail"]["standing"], "cached", "{known}");
+        Ok(())
+    }
+
     other_exchangers_outside {
         let (system, _outside) = inside_and_outside(|plan| {
             let mut zones = Zones::healthy();
