@@ -32,9 +32,9 @@ pub const SECOND_VISIT_FROM: Duration = Duration::from_secs(3);
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a banner may be waited for once more, after it came after `first`: what is kept in a cache comes at once, and
-/// a long wait shall not make the run twice as long.
+/// a long wait shall not make the run twice as long, but by less than a tenth with all that comes after it.
 pub fn once_more(context: &Context, first: Duration) -> Duration {
-    if first < LONG_WAIT { context.limit() } else { context.limit().min(first / 10) }
+    if first < LONG_WAIT { context.limit() } else { context.limit().min(first / 16) }
 }
 
 /// How long the others of our connections to a server are waited for, where it says that there are too many.
