@@ -32,6 +32,9 @@ pub enum DnsManner {
     SilentAbout(&'static str),
     /// Has an address for every name there is, as an abandoned blacklist's parking page has.
     Everything(Ipv4Addr),
+    /// Has an address for every name, and answers a question for an IPv6 address with another code than it should, as some load
+    /// balancers do: `NXDOMAIN`, `SERVFAIL`, or not at all.
+    OddAboutIpv6(Ipv4Addr, Option<ResponseCode>),
 }
 
 /// Listens on port 53 of `address` as long as the trial runs.
@@ -59,6 +62,16 @@ pub fn dns_responder(address: &str, manner: DnsManner) -> Result<(), WardError> 
                     }
                 }
                 DnsManner::Everything(address) => answer(&socket, &question, from, Some(address)),
+                DnsManner::OddAboutIpv6(address, odd) => {
+                    let of_ipv6 = |message: Message| {
+                        message.queries.first().is_some_and(|query| query.query_type() == RecordType::AAAA)
+                    };
+                    if !Message::from_vec(&question).is_ok_and(of_ipv6) {
+                        answer(&socket, &question, from, Some(address));
+                    } else if let Some(code) = odd {
+                        refuse(&socket, &question, from, code);
+                    }
+                }
             }
         }
     });
@@ -99,6 +112,20 @@ fn answer(socket: &UdpSocket, question: &[u8], to: SocketAddr, everything: Optio
     reply.add_query(query);
     if let Ok(bytes) = reply.to_vec() {
         // Who asked may be gone: nothing is to be done about it.
+        let _ = socket.send_to(&bytes, to);
+    }
+}
+
+/// Answers a question with a code and nothing else.
+fn refuse(socket: &UdpSocket, question: &[u8], to: SocketAddr, code: ResponseCode) {
+    let Ok(message) = Message::from_vec(question) else {
+        return;
+    };
+    let mut reply = Message::response(message.metadata.id, message.metadata.op_code);
+    reply.metadata.authoritative = true;
+    reply.metadata.response_code = code;
+    message.queries.first().cloned().map(|query| reply.add_query(query));
+    if let Ok(bytes) = reply.to_vec() {
         let _ = socket.send_to(&bytes, to);
     }
 }
