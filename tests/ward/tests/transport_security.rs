@@ -60,6 +60,23 @@ trial! {
         system.check(&["clinic.example"])?.names("degraded", "tls-cipher-weak")
     }
 
+    suites_that_are_advised_against {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_tls_protocols", ">=TLSv1.2, <=TLSv1.2").set("smtpd_tls_ciphers", "high");
+            plan.postfix.set("tls_high_cipherlist", "ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA");
+        })?;
+        let report = system.check(&["clinic.example"])?;
+        report.names_only("at-risk", "tls-cipher-weak", &["mx-single", "vrfy-enabled"])?;
+        report.has_check("tls-handshake-failed", "unknown")
+    }
+
+    a_group_that_our_library_does_not_know {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("tls_eecdh_auto_curves", "secp521r1").set("smtpd_tls_eecdh_grade", "auto");
+        })?;
+        system.check(&["clinic.example"])?.healthy_with(&["mx-single", "vrfy-enabled"])
+    }
+
     implicit_tls_port_without_tls {
         let system = Plan::healthy_but(|plan| { plan.postfix.set_on("smtps", "smtpd_tls_wrappermode", "no"); })?;
         system.check_account(&["clinic.example"])?.names("degraded", "smtps-not-tls")

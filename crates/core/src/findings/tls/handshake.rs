@@ -2,7 +2,7 @@
 //! tls-handshake-timeout, starttls-injection, starttls-keeps-auth-plain, tls-on-starttls-port.
 
 use maildoctor_wire::dialogue::End;
-use maildoctor_wire::hello::HelloAnswer;
+use maildoctor_wire::hello::{HelloAnswer, is_weak};
 
 use super::super::ways::called;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
@@ -88,6 +88,10 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         Some(HelloAnswer::ServerHello { version, cipher }) if error == NO_TLS && is_current(version, cipher) => {
             return Err(Why::Denied(seen.id()));
         }
+        // Other clients, as most mail servers are, get in by this: that we do not is our library's affair.
+        Some(HelloAnswer::ServerHello { version, cipher }) if is_spoken(version, cipher) && is_ours(error) => {
+            return Err(Why::Denied(seen.id()));
+        }
         Some(HelloAnswer::ServerHello { version, cipher }) if is_current(version, cipher) => {
             format!("; with another client it would agree on {version} and {cipher}")
         }
@@ -118,8 +122,19 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// Whether a handshake may fail for what our TLS library does not know: suites, groups, keys. Then the server refuses our hello
+/// with an alert, or the library refuses what the server shows.
+fn is_ours(error: &str) -> bool {
+    ["the server sent the alert", "BadSignature", "incompatible"].iter().any(|part| error.contains(part))
+}
+
+/// Whether most mail servers speak this: OpenSSL offers every suite of TLS 1.2 that is not broken.
+pub(super) fn is_spoken(version: &str, cipher: &str) -> bool {
+    version == "TLS 1.2" && !is_weak(cipher)
+}
+
 /// Whether current clients speak this: TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 section 4.2).
-fn is_current(version: &str, cipher: &str) -> bool {
+pub(super) fn is_current(version: &str, cipher: &str) -> bool {
     version == "TLS 1.2" && cipher.starts_with("TLS_ECDHE_") && (cipher.contains("GCM") || cipher.contains("CHACHA20"))
 }
 

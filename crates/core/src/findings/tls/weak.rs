@@ -8,6 +8,7 @@ use maildoctor_wire::hello::{HelloAnswer, is_weak};
 
 use super::super::ways::called;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use super::handshake::{is_current, is_spoken};
 use crate::case::{ObsId, Why};
 use crate::questions::tcp::Role;
 use crate::questions::tls::{Handshake, Shaken};
@@ -56,6 +57,12 @@ fn cipher_weak(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if is_weak(chosen.cipher) && !chosen.cipher.contains("_anon_") {
         let words = format!(
             "chooses {} out of all suites there are, which protects nothing that clients of today would rely on",
+            chosen.cipher
+        );
+        tell(at, found, chosen.cipher, &words, &chosen);
+    } else if is_spoken(chosen.version, chosen.cipher) && !is_current(chosen.version, chosen.cipher) {
+        let words = format!(
+            "has no suite that RFC 9325 recommends, and chooses {} out of all there are: some clients of today refuse it",
             chosen.cipher
         );
         tell(at, found, chosen.cipher, &words, &chosen);
