@@ -81,4 +81,13 @@ trial! {
         // This receiver asks no SPF: it takes the mail, and others will not.
         check(&system)?.names("degraded", "spf-excludes-server")
     }
+
+    a_sender_whose_domain_is_gone {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_sender_restrictions", "reject_unknown_sender_domain");
+        })?;
+        let report = system.check(&["--outbound", "anna@nowhere.example", "bert@clinic.example"])?;
+        report.names("broken", "domain-not-found")?;
+        report.explains("sender-rejected")
+    }
 }

@@ -1,6 +1,10 @@
 //! Whether the domain can be looked up at all: domain-not-found, mx-lookup-failed, resolver-unreachable,
 //! resolver-servfail, dns-slow, resolver-slow.
 
+use maildoctor_wire::reply::Reply;
+use maildoctor_wire::wording::{Meaning, meaning};
+
+use super::super::refusals::{lay_on, refusals};
 use super::super::ways::{foreign_mx, own_mx};
 use super::super::{At, Basis, Found, Rule, Share, State, Told};
 use super::intercepted::{denied_by_nobody, intercepted};
@@ -42,6 +46,10 @@ fn not_found(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             .claims(own.id(), Share::Whole, Basis::Witnessed);
         if let Some(walk) = walk.filter(|walk| walk.ended == Ended::NoSuchName) {
             finding.witnessed(walk.id());
+        }
+        if at.case.sender_domain().as_ref() == Some(&at.on) {
+            let of_the_sender = |phase, reply: &Reply| meaning(phase, reply) == Some(Meaning::SenderRejected);
+            lay_on(finding, refusals(at.case, of_the_sender));
         }
     }
     found.state()

@@ -7,7 +7,7 @@ use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late_or_never;
 use super::super::replies::code_among;
-use super::super::ways::{called, null_refused_at_rcpt};
+use super::super::ways::{called, null_refused_at_rcpt, target_rcpt};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Why};
 use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, Starttls, StepView, Vrfy};
@@ -83,6 +83,10 @@ fn sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             matches!(mail.meaning, Some(Meaning::Refused | Meaning::UnknownRecipient | Meaning::SenderNotOwned));
         mail.meaning == Some(Meaning::SenderRejected) || reply.class() == 5 && words
     };
+    // Where there is no other sender, what the recipient is refused for is told with it.
+    if at_rcpt.is_some_and(|given| target_rcpt(at).is_ok_and(|target| target.id() == given.id())) {
+        return Ok(State::NotApplicable);
+    }
     let given = at_rcpt.unwrap_or(mail);
     let reply = given.need(|m| m.reply())?;
     if at_rcpt.is_none() && every_sender_is_refused(at) {
