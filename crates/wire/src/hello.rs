@@ -3,11 +3,18 @@
 //! rustls speaks TLS 1.2 and 1.3 with modern suites only. Before "nobody can shake hands" is claimed,
 //! this hello offers everything from SSLv3 up with every suite there has been, and looks at the answer.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use tls_parser::{TlsMessage, TlsMessageHandshake, parse_tls_plaintext};
 
-/// The most octets of an answer that are read: a ServerHello is in the first few hundred.
+/// The most octets of an answer that are read: a ServerHello is in the first few hundred, and a certificate soon after.
 pub const MAX_ANSWER_OCTETS: usize = 18 * 1024;
+
+/// The type of a record with handshake messages, and the types of two such messages (RFC 5246 sections 6.2.1 and 7.4).
+const HANDSHAKE: u8 = 22;
+const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
 
 /// What a server answered to the hello.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +26,9 @@ pub enum HelloAnswer {
         version: String,
         /// The suite's registered name, or its number.
         cipher: String,
+        /// The server's own certificate, DER in Base64; `None` where it shows none. Up to TLS 1.2 it is sent in the clear.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
     },
     /// It sent an alert.
     Alert {
@@ -137,6 +147,7 @@ pub fn read_answer(octets: &[u8]) -> Option<HelloAnswer> {
                 cipher: hello
                     .get_cipher()
                     .map_or_else(|| format!("0x{:04x}", hello.cipher.0), |suite| suite.name.to_owned()),
+                certificate: certificate(octets).flatten().map(|der| STANDARD.encode(der)),
             }),
             TlsMessage::Alert(alert) => Some(HelloAnswer::Alert { alert: alert_name(alert.code.0) }),
             _ => None,
@@ -144,6 +155,50 @@ pub fn read_answer(octets: &[u8]) -> Option<HelloAnswer> {
         Err(tls_parser::nom::Err::Incomplete(_)) if octets.len() < MAX_ANSWER_OCTETS => None,
         Err(_) => Some(not_tls()),
     }
+}
+
+/// Whether an answer has come as far as anything is read of it: a refusal, or a ServerHello with the certificate behind it.
+pub fn has_told_all(octets: &[u8]) -> bool {
+    match read_answer(octets) {
+        None => false,
+        Some(HelloAnswer::ServerHello { .. }) => certificate(octets).is_some(),
+        Some(_) => true,
+    }
+}
+
+/// The server's own certificate in DER (RFC 5246 section 7.4.2); `None` where more octets are needed, and nothing within where
+/// the server goes on without one.
+fn certificate(octets: &[u8]) -> Option<Option<Vec<u8>>> {
+    let messages = handshake(octets);
+    let mut rest = messages.as_slice();
+    loop {
+        let (&[kind, a, b, c], after) = rest.split_first_chunk()?;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let whole = after.get(..length);
+        match kind {
+            // Of the list only the first certificate is read: its length stands behind that of the list.
+            CERTIFICATE => {
+                let (&[_, _, _, a, b, c], list) = whole?.split_first_chunk()?;
+                let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                return Some(list.get(..length).map(<[u8]>::to_vec));
+            }
+            SERVER_HELLO => rest = after.get(length..)?,
+            _ => return Some(None),
+        }
+    }
+}
+
+/// The handshake messages of an answer, out of the records that they lie in.
+fn handshake(octets: &[u8]) -> Vec<u8> {
+    let mut messages = Vec::new();
+    let mut rest = octets;
+    while let Some((&[HANDSHAKE, _, _, high, low], after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (record, next) = after.split_at(length.min(after.len()));
+        messages.extend_from_slice(record);
+        rest = next;
+    }
+    messages
 }
 
 /// Whether a suite, by its registered name, is broken, encrypts nothing or authenticates nobody (RFC 9325 section 4.1).
@@ -238,6 +293,37 @@ mod tests {
         );
         assert!(matches!(read_answer(b"220 mx"), Some(HelloAnswer::NotTls { .. })));
         assert_eq!(read_answer(&[22, 3, 3, 0, 80, 2]), None);
+    }
+
+    /// A message within the handshake: its type, its length in three octets, itself.
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+        [&[kind], &length[1..], body].concat()
+    }
+
+    #[test]
+    fn the_certificate_stands_behind_the_hello_in_whatever_records() {
+        let hello = message(SERVER_HELLO, &[&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat());
+        let der = [0x30, 3, 2, 1, 1];
+        let list = [&[0, 0, 8, 0, 0, 5][..], &der].concat();
+        let messages = [hello.clone(), message(CERTIFICATE, &list), message(14, &[])].concat();
+        for size in [hello.len(), hello.len() + 3, messages.len()] {
+            let record = |part: &[u8]| {
+                [&[HANDSHAKE, 3, 3][..], &u16::try_from(part.len()).unwrap().to_be_bytes(), part].concat()
+            };
+            let (first, second) = messages.split_at(size);
+            let octets = if second.is_empty() { record(first) } else { [record(first), record(second)].concat() };
+            let told = (0..=octets.len()).find(|&n| has_told_all(&octets[..n])).unwrap();
+            assert!(told > hello.len() + 5, "{size}");
+            let Some(HelloAnswer::ServerHello { certificate, .. }) = read_answer(&octets) else { panic!("{size}") };
+            assert_eq!(certificate, Some(STANDARD.encode(der)), "{size}");
+        }
+        // No certificate: a suite without authentication.
+        let without = [hello, message(12, &[1])].concat();
+        assert_eq!(
+            certificate(&[&[HANDSHAKE, 3, 3, 0, u8::try_from(without.len()).unwrap()][..], &without].concat()),
+            Some(None)
+        );
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Certificates and TLS, neglected in the usual ways.
 
-use maildoctor_ward::{Authority, DOMAIN, Identity, MX, MailSystem, Plan, WardError, trial};
+use std::process::Command;
+
+use maildoctor_ward::{Authority, DOMAIN, Identity, MX, MailSystem, Plan, WardError, output_of, trial};
 
 fn showing(make: impl FnOnce(&Authority) -> Result<Identity, WardError>) -> Result<MailSystem, WardError> {
     let mut plan = Plan::healthy()?;
@@ -68,6 +70,15 @@ trial! {
         let report = system.check(&["clinic.example"])?;
         report.names_only("at-risk", "tls-cipher-weak", &["mx-single", "vrfy-enabled"])?;
         report.has_check("tls-handshake-failed", "unknown")
+    }
+
+    a_key_of_a_thousand_bits {
+        let make = "mkdir /run/short; cd /run/short; openssl req -x509 -newkey rsa:1024 -nodes -keyout key.pem -out own.pem \
+                    -days 90 -subj /CN=mx1.clinic.example -addext subjectAltName=DNS:mx1.clinic.example; cat key.pem own.pem >both.pem";
+        output_of(Command::new("sh").args(["-euc", make]))?;
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_tls_chain_files", "/run/short/both.pem"); })?;
+        let report = system.check(&["clinic.example"])?;
+        report.names_only("at-risk", "tls-cipher-weak", &["mx-single", "vrfy-enabled"])
     }
 
     a_group_that_our_library_does_not_know {

@@ -474,7 +474,7 @@ async fn look_behind(context: &Context, way: &Way, name: Option<&str>) -> Option
     let mut talk = ready_for_tls(context, way).await?;
     let octets = maildoctor_wire::hello::client_hello(maildoctor_wire::hello::Version::Tls12, [0x5a; 32], name);
     talk.send_raw(&octets).await.ok()?;
-    let heard = talk.read_raw(limit, |octets| maildoctor_wire::hello::read_answer(octets).is_some()).await;
+    let heard = talk.read_raw(limit, maildoctor_wire::hello::has_told_all).await;
     maildoctor_wire::hello::read_answer(&heard)
 }
 

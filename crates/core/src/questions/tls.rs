@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::smtp::Starttls;
 use super::tcp::Connect;
@@ -166,6 +167,16 @@ fn address(octets: &[u8]) -> Option<String> {
     match octets.len() {
         4 => <[u8; 4]>::try_from(octets).ok().map(|o| std::net::Ipv4Addr::from(o).to_string()),
         16 => <[u8; 16]>::try_from(octets).ok().map(|o| std::net::Ipv6Addr::from(o).to_string()),
+        _ => None,
+    }
+}
+
+/// How long the RSA key of a certificate is, in bits; the certificate is DER in Base64. `None` where it holds no such key.
+pub fn rsa_bits(certificate: &str) -> Option<usize> {
+    let der = STANDARD.decode(certificate).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    match certificate.public_key().parsed().ok()? {
+        PublicKey::RSA(key) => Some(key.key_size()),
         _ => None,
     }
 }

@@ -85,17 +85,17 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     };
     let behind = match hello {
         // One time no TLS, and another time TLS as current clients speak it: that tells nothing.
-        Some(HelloAnswer::ServerHello { version, cipher }) if error == NO_TLS && is_current(version, cipher) => {
+        Some(HelloAnswer::ServerHello { version, cipher, .. }) if error == NO_TLS && is_current(version, cipher) => {
             return Err(Why::Denied(seen.id()));
         }
         // Other clients, as most mail servers are, get in by this: that we do not is our library's affair.
-        Some(HelloAnswer::ServerHello { version, cipher }) if is_spoken(version, cipher) && is_ours(error) => {
+        Some(HelloAnswer::ServerHello { version, cipher, .. }) if is_spoken(version, cipher) && is_ours(error) => {
             return Err(Why::Denied(seen.id()));
         }
-        Some(HelloAnswer::ServerHello { version, cipher }) if is_current(version, cipher) => {
+        Some(HelloAnswer::ServerHello { version, cipher, .. }) if is_current(version, cipher) => {
             format!("; with another client it would agree on {version} and {cipher}")
         }
-        Some(HelloAnswer::ServerHello { version, cipher }) => {
+        Some(HelloAnswer::ServerHello { version, cipher, .. }) => {
             format!("; it would shake hands with {version} and {cipher}, which current clients refuse")
         }
         Some(HelloAnswer::Alert { alert }) => {
