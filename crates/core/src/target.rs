@@ -33,10 +33,19 @@ pub enum TargetError {
     /// The port is no port.
     #[error("`{0}` is no port; give a number from 1 to 65535")]
     Port(String),
+    /// Mail is read at that port, and not taken.
+    #[error(
+        "port {0} is for reading mail ({1}), and no server takes mail there; leave it out, and look into a mailbox with --mailbox {2}://HOST"
+    )]
+    Reading(u16, &'static str, &'static str),
     /// The URL's scheme is not one of ours.
     #[error("`{0}://` is no scheme for mail; use smtp://, smtps:// or submission://")]
     Scheme(String),
 }
+
+/// Ports at which mail is read, the protocol there, and the scheme that `--mailbox` has for it (RFC 8314 section 3).
+const READING: [(u16, &str, &str); 4] =
+    [(110, "POP3", "pop3"), (143, "IMAP", "imap"), (993, "IMAP", "imaps"), (995, "POP3", "pop3s")];
 
 /// What to test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +80,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// Sees that mail is taken at the port, and not read.
+    ///
+    /// # Errors
+    /// [`TargetError::Reading`] otherwise.
+    pub fn takes_mail(&self) -> Result<(), TargetError> {
+        let (Self::Host { port, .. } | Self::Ip { port, .. }) = self else { return Ok(()) };
+        let reads = READING.iter().find(|(known, ..)| Some(*known) == *port);
+        reads.map_or(Ok(()), |&(port, protocol, scheme)| Err(TargetError::Reading(port, protocol, scheme)))
+    }
+
     /// Reads a target.
     ///
     /// # Errors
@@ -260,6 +279,16 @@ mod tests {
             "[1.2.3]",
         ] {
             assert!(Target::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ports_where_mail_is_read() {
+        for text in ["mail.example.org:993", "smtp://mail.example.org:143", "192.0.2.7:110", "[2001:db8::1]:995"] {
+            assert!(matches!(Target::parse(text).unwrap().takes_mail(), Err(TargetError::Reading(..))), "{text}");
+        }
+        for text in ["example.org", "anna@example.org", "mail.example.org:25", "192.0.2.7"] {
+            assert_eq!(Target::parse(text).unwrap().takes_mail(), Ok(()), "{text}");
         }
     }
 

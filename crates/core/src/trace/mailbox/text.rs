@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Cause, Line, MailboxReport, Told};
 use maildoctor_wire::octets::shell_word;
 
+use super::model::{Cause, Line, MailboxReport, Told};
 use crate::catalogue::Severity;
 use crate::questions::way::in_words;
 use crate::report::text::{Style, harmless, wrap};
