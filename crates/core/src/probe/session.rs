@@ -243,8 +243,8 @@ pub async fn arrive_within<'a>(
         // The server may count our other connections.
         arrived.talk = None;
         let limit = CROWD_PATIENCE.min(context.left());
-        tokio::time::sleep(CROWD_SETTLES.min(limit)).await;
-        if let Some(Ok(connection)) = context.vantage.connect_alone(way.service, limit).await {
+        let settles = CROWD_SETTLES.min(limit);
+        if let Some(Ok(connection)) = context.vantage.connect_alone(way.service, limit, settles).await {
             arrived = listen(pen(), connection).await;
         }
     }

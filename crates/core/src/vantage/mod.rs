@@ -177,12 +177,19 @@ impl Vantage {
         self.open_connection(to, Manner::default(), limit).await
     }
 
-    /// The same when no other connection of ours to that address stands; `None` where that does not come within `limit`.
+    /// The same when no other connection of ours to that address has stood for as long as `settles`: a server may count one for a
+    /// moment after its end. `None` where that does not come within `limit`.
     ///
     /// # Errors
     /// What came of it instead.
-    pub async fn connect_alone(&self, to: SocketAddr, limit: Duration) -> Option<Result<Connection, Opened>> {
+    pub async fn connect_alone(
+        &self,
+        to: SocketAddr,
+        limit: Duration,
+        settles: Duration,
+    ) -> Option<Result<Connection, Opened>> {
         let permit = timeout(limit, self.polite.permit_alone(to)).await.ok()?;
+        tokio::time::sleep(settles).await;
         Some(self.open_with(permit, to, Manner::default(), limit).await)
     }
 
