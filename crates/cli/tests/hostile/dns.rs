@@ -26,9 +26,9 @@ fn serve(socket: UdpSocket, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) 
 fn over_tcp(
     act: impl Fn(std::net::TcpStream, &std::sync::atomic::AtomicBool) + Send + Sync + 'static,
 ) -> (Peer, String) {
-    let peer = Peer::start(act);
+    let (peer, socket) = Peer::with_datagrams(act);
     let at = format!("127.0.0.1:{}", peer.port);
-    serve(UdpSocket::bind(&at).unwrap(), |question| {
+    serve(socket, |question| {
         let mut answer = question.to_vec();
         answer[2] |= 0x82;
         answer

@@ -1,7 +1,7 @@
 //! What all these tests share: a peer that does as a test says, and a run that is held to what every run owes.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,23 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts it.
     pub(crate) fn start(act: impl Fn(TcpStream, &AtomicBool) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").unwrap(), act)
+    }
+
+    /// Starts it, and opens the socket of the same port over which its datagrams come.
+    pub(crate) fn with_datagrams(act: impl Fn(TcpStream, &AtomicBool) + Send + Sync + 'static) -> (Self, UdpSocket) {
+        // A port that is free over TCP may be taken over UDP, by a client's socket for one.
+        let (listener, socket) = (0..100)
+            .find_map(|_| {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let socket = UdpSocket::bind(listener.local_addr().unwrap()).ok()?;
+                Some((listener, socket))
+            })
+            .expect("a port that is free over TCP and UDP");
+        (Self::listening(listener, act), socket)
+    }
+
+    fn listening(listener: TcpListener, act: impl Fn(TcpStream, &AtomicBool) + Send + Sync + 'static) -> Self {
         let port = listener.local_addr().unwrap().port();
         let over = Arc::new(AtomicBool::new(false));
         let (flag, act) = (over.clone(), Arc::new(act));

@@ -1,7 +1,7 @@
 //! Name servers that lead the walk from the root astray: in circles, ever deeper, into crowds, or nowhere.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -81,10 +81,9 @@ fn soa(zone: &str) -> Vec<u8> {
 fn everywhere(answer: impl Fn(&Asked<'_>) -> Vec<u8> + Send + Sync + 'static) -> Peer {
     let answer = Arc::new(answer);
     let over_tcp = answer.clone();
-    let peer = Peer::start(move |mut stream, _| {
+    let (peer, socket) = Peer::with_datagrams(move |mut stream, _| {
         let _ = serve_stream(&mut stream, &*over_tcp);
     });
-    let socket = UdpSocket::bind(("127.0.0.1", peer.port)).unwrap();
     std::thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
@@ -224,8 +223,7 @@ fn a_stream_that_drips_does_not_stretch_the_deadline() {
             std::thread::sleep(Duration::from_millis(300));
         }
     };
-    let peer = Peer::start(dripping);
-    let socket = UdpSocket::bind(("127.0.0.1", peer.port)).unwrap();
+    let (peer, socket) = Peer::with_datagrams(dripping);
     std::thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
