@@ -328,6 +328,25 @@ impl Case {
         Err(self.why_unasked(&key.0, &key.2))
     }
 
+    /// The first answer to a question that fits, where it was asked more than once; else the last, as [`Case::ask`] gives it.
+    ///
+    /// # Errors
+    /// As [`Case::ask`].
+    pub fn ask_first<Q: Question>(
+        &self,
+        question: &Q,
+        on: &Q::On,
+        from: &VantageId,
+        fits: impl Fn(&Q::View) -> bool,
+    ) -> Result<Seen<'_, Q::View>, Why> {
+        let last = self.ask(question, on, from)?;
+        let same = |seen: &Seen<'_, Q::View>| {
+            let (one, other) = (seen.observation(), last.observation());
+            (&one.asked, &one.subject, &one.vantage) == (&other.asked, &other.subject, &other.vantage)
+        };
+        Ok(self.every::<Q>().filter(same).find(|seen| fits(seen.view())).unwrap_or(last))
+    }
+
     /// Every observation of one probe with its typed view, whatever its parameters: for rules that
     /// look over all the recipients, all the messages, all the resolvers.
     pub fn every<Q: Question>(&self) -> impl Iterator<Item = Seen<'_, Q::View>> {

@@ -56,6 +56,21 @@ impl<'c, K: Kind> At<'c, K> {
         answer
     }
 
+    /// The first answer to a question that fits, where it was asked more than once; else the last.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub fn ask_first<Q: Question<On = K>>(
+        &self,
+        question: &Q,
+        fits: impl Fn(&Q::View) -> bool,
+    ) -> Result<Seen<'c, Q::View>, Why> {
+        self.ask(question)?;
+        let seen = self.case.ask_first(question, &self.on, &self.from, fits)?;
+        self.note(seen.id());
+        Ok(seen)
+    }
+
     /// Notes an observation that the rule came by in another way.
     pub fn note(&self, id: ObsId) {
         self.told.borrow_mut().insert(id);

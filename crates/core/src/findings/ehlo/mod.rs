@@ -3,14 +3,13 @@
 
 mod smuggling;
 
-use maildoctor_wire::reply::{Flaw, Reply};
-use maildoctor_wire::wording::Meaning;
-
 use maildoctor_wire::dialogue::{End, Phase};
+use maildoctor_wire::reply::{Flaw, Reply};
+use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::replies::code_among;
 use super::ways::{called, target_rcpt};
-use super::{At, Basis, Found, Key, Rule, Share, State, Told};
+use super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
 use crate::case::{ObsId, Seen, Why};
 use crate::catalogue::Severity;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Helo, Mail, Sender, StepView, capabilities};
@@ -163,25 +162,40 @@ fn turned_away(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     plain.need(|e| e.reply())?;
     let under_tls = at.ask(&Ehlo { channel: Channel::Tls }).ok();
     let named = at.ask(&Helo).is_ok();
-    for (seen, channel) in [(Some(plain), ""), (under_tls, " under TLS")] {
+    for (seen, command) in [(Some(plain), "EHLO"), (under_tls, "EHLO under TLS")] {
         let Some((seen, reply)) = seen.and_then(|seen| Some((seen, seen.view().reply()?))) else { continue };
         let codes = seen.meaning.and_then(|meaning| code_among(Phase::Rcpt, meaning, AT_EHLO_CODES));
         let Some(code) = codes.filter(|_| reply.class() == 4 || !named) else { continue };
-        found
-            .is_a(code, Key::Named("EHLO".to_owned()))
-            .says(format!(
-                "{} takes no message: it answers EHLO{channel} with \"{}\"",
-                called(at.case, &at.on, &at.from),
-                reply.quoted()
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("reply", reply.quoted())
-            .detail("code", reply.code)
-            .witnessed(seen.id())
-            .owes_step(seen.id());
+        takes_no_message(at, found, code, command, (seen.id(), reply));
         return found.state();
     }
     Ok(State::NotApplicable)
+}
+
+/// A server that answers a command by refusing every message, whoever it is from and for.
+pub(super) fn takes_no_message<'f>(
+    at: &At<'_, Service>,
+    found: &'f mut Found<'_>,
+    code: &'static str,
+    command: &str,
+    (id, reply): (ObsId, &Reply),
+) -> &'f mut Finding {
+    let finding = found
+        .is_a(code, Key::Named(command.to_owned()))
+        .says(format!(
+            "{} takes no message: it answers {command} with \"{}\"",
+            called(at.case, &at.on, &at.from),
+            reply.quoted()
+        ))
+        .detail("address", at.on.0.ip().to_string())
+        .detail("reply", reply.quoted())
+        .detail("code", reply.code)
+        .witnessed(id);
+    finding.known("zone", named_zone(&reply.text()).as_deref());
+    if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full" | "recipient-refused") {
+        finding.owes_step(id);
+    }
+    finding
 }
 
 fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -3,9 +3,9 @@
 
 use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::reply::Reply;
-use maildoctor_wire::wording::{Meaning, named_zone};
+use maildoctor_wire::wording::Meaning;
 
-use super::super::ehlo::late_or_never;
+use super::super::ehlo::{late_or_never, takes_no_message};
 use super::super::replies::code_among;
 use super::super::ways::{called, null_refused_at_rcpt, target_rcpt};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
@@ -29,14 +29,7 @@ pub(super) const RULES: &[Rule] = &[
 fn mail<'c>(at: &At<'c, Service>, sender: Sender) -> Result<Seen<'c, StepView>, Why> {
     let by = |channel| {
         let question = Mail { sender, channel, authenticated: false };
-        let last = at.ask(&question)?;
-        let asked = &last.observation().asked;
-        let same = |seen: &Seen<'_, StepView>| {
-            let observation = seen.observation();
-            observation.asked == *asked && observation.subject == at.on.into() && observation.vantage == at.from
-        };
-        let taken = at.case.every::<Mail>().filter(same).find(|seen| seen.accepted().is_some());
-        Ok(taken.inspect(|seen| at.note(seen.id())).unwrap_or(last))
+        at.ask_first(&question, |step| step.accepted().is_some())
     };
     by(Channel::Tls).or_else(|why| by(Channel::Plain).map_err(|_| why))
 }
@@ -133,27 +126,11 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let reply = seen.need(|m| m.reply())?;
     let code = seen.meaning.and_then(|meaning| code_among(Phase::Mail, meaning, AT_MAIL_CODES));
     if let Some(code) = code.or(every_sender_is_refused(at).then_some("recipient-refused")) {
-        let finding = found
-            .is_a(code, Key::Named("MAIL".to_owned()))
-            .says(format!(
-                "{} takes no message: it answers MAIL with \"{}\"",
-                called(at.case, &at.on, &at.from),
-                reply.quoted()
-            ))
-            .detail("address", at.on.0.ip().to_string())
-            .detail("reply", reply.quoted())
-            .detail("code", reply.code)
-            .witnessed(seen.id());
-        if let Some(zone) = named_zone(&reply.text()) {
-            finding.detail("zone", zone);
-        }
+        let finding = takes_no_message(at, found, code, "MAIL", (seen.id(), reply));
         if code == "server-config-error" {
             for (service, refused) in tls_put_off(at) {
                 finding.also(service).claims(refused, Share::Whole, Basis::ServerSaid);
             }
-        }
-        if matches!(code, "rcpt-rejected-dnsbl" | "server-storage-full" | "recipient-refused") {
-            finding.owes_step(seen.id());
         }
         return found.state();
     }
