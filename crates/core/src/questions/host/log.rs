@@ -55,6 +55,10 @@ impl Question for Log {
     }
 }
 
+/// What tells in a line where a message went: Postfix's ends and what its checks of content do, and Exim's arrows.
+const ENDS: &[&str] =
+    &["status=", ": discard: ", ": redirect: ", ": hold: ", ": filter: ", " => ", " -> ", " ** ", " == ", " frozen"];
+
 impl LogWire {
     /// A log that could not be read.
     pub fn unreadable(flaw: String) -> Self {
@@ -65,13 +69,7 @@ impl LogWire {
     pub fn last_with(&self, text: &str) -> Option<&str> {
         self.about.iter().rev().find(|line| line.contains(text)).map(String::as_str)
     }
-}
 
-/// What tells in a line where a message went: Postfix's ends and what its checks of content do, and Exim's arrows.
-const ENDS: &[&str] =
-    &["status=", ": discard: ", ": redirect: ", ": hold: ", ": filter: ", " => ", " -> ", " ** ", " == ", " frozen"];
-
-impl LogWire {
     /// The last line that tells where the message with this queue id went, from its id on.
     pub fn end_of(&self, queue_id: &str) -> Option<&str> {
         let told = |line: &&String| line.contains(queue_id) && ENDS.iter().any(|mark| line.contains(mark));
