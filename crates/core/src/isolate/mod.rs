@@ -1,8 +1,8 @@
 //! `isolate`: which setting makes a server let its clients wait, found by experiment.
 //!
 //! A [`Control`] is a server, or a copy of one, that can be measured with some of its settings switched off. A strategy decides
-//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once, [`bisect()`] for those that change the one
-//! server there is. No strategy knows which server it works on, and no control knows what is concluded.
+//! what to measure and concludes from it: [`experiment()`] for controls that measure many variants at once, [`bisect()`] for those
+//! that change the one server there is. No strategy knows which server it works on, and no control knows what is concluded.
 
 mod bisect;
 mod candidate;

@@ -6,14 +6,12 @@ use anyhow::{Context, bail};
 use maildoctor_core::isolate::manual::{Hand, Manual, Task};
 use maildoctor_core::isolate::{Candidate, Control, ControlError, IsolationReport, Outcome, bisect, most_measurements};
 use maildoctor_core::report::text::{harmless, wrap};
+use maildoctor_core::typed::Peer;
 
 use super::{Args, Software, text};
 use crate::commands::check::Format;
 use crate::commands::lab::stop;
 use crate::output;
-
-/// The port of SMTP.
-const SMTP_PORT: u16 = 25;
 
 /// The longest line that is read of whoever sits there, in octets.
 const MAX_LINE: u64 = 4096;
@@ -94,20 +92,12 @@ async fn experiment(args: &Args, server: &str, lists: &[String]) -> anyhow::Resu
 
 /// Where the server greets.
 async fn address(server: &str) -> anyhow::Result<SocketAddr> {
-    let bare = server.trim_matches(['[', ']']).parse().ok().map(|ip| SocketAddr::new(ip, SMTP_PORT));
-    if let Some(address) = bare.or_else(|| server.parse().ok()) {
-        return Ok(address);
+    let Peer { host, ip, port, .. } = Peer::parse(server)?;
+    if let Some(ip) = ip {
+        return Ok(SocketAddr::new(ip, port));
     }
-    let (host, port) = match server.rsplit_once(':') {
-        Some((host, port)) => {
-            let port =
-                port.parse().with_context(|| format!("'{}' is no port; give --server HOST:25", harmless(port)))?;
-            (host, port)
-        }
-        None => (server, SMTP_PORT),
-    };
-    let what = || format!("no address is known of {}; give the server's address with --server", harmless(host));
-    tokio::net::lookup_host((host, port)).await.with_context(what)?.next().with_context(what)
+    let what = || format!("no address is known of {}; give the server's address with --server", harmless(&host));
+    tokio::net::lookup_host((host.as_str(), port)).await.with_context(what)?.next().with_context(what)
 }
 
 /// Asks whoever sits there which lists there are; nobody there is an error.
