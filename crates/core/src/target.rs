@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::case::TargetRecord;
+use crate::options::Ports;
 use crate::questions::tcp::Role;
 
 /// The longest target that is read, in octets.
@@ -35,17 +36,13 @@ pub enum TargetError {
     Port(String),
     /// Mail is read at that port, and not taken.
     #[error(
-        "port {0} is for reading mail ({1}), and no server takes mail there; leave it out, and look into a mailbox with --mailbox {2}://HOST"
+        "port {0} is for reading mail ({1}), and no server takes mail there; leave it out, and look into a mailbox with --mailbox {1}://HOST"
     )]
-    Reading(u16, &'static str, &'static str),
+    Reading(u16, &'static str),
     /// The URL's scheme is not one of ours.
     #[error("`{0}://` is no scheme for mail; use smtp://, smtps:// or submission://")]
     Scheme(String),
 }
-
-/// Ports at which mail is read, the protocol there, and the scheme that `--mailbox` has for it (RFC 8314 section 3).
-const READING: [(u16, &str, &str); 4] =
-    [(110, "POP3", "pop3"), (143, "IMAP", "imap"), (993, "IMAP", "imaps"), (995, "POP3", "pop3s")];
 
 /// What to test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +81,11 @@ impl Target {
     ///
     /// # Errors
     /// [`TargetError::Reading`] otherwise.
-    pub fn takes_mail(&self) -> Result<(), TargetError> {
-        let (Self::Host { port, .. } | Self::Ip { port, .. }) = self else { return Ok(()) };
-        let reads = READING.iter().find(|(known, ..)| Some(*known) == *port);
-        reads.map_or(Ok(()), |&(port, protocol, scheme)| Err(TargetError::Reading(port, protocol, scheme)))
+    pub fn takes_mail(&self, ports: &Ports) -> Result<(), TargetError> {
+        let (Self::Host { port: Some(port), .. } | Self::Ip { port: Some(port), .. }) = self else { return Ok(()) };
+        let reading = [Role::Imap, Role::Imaps, Role::Pop3, Role::Pop3s];
+        let reads = reading.into_iter().find(|role| ports.of(*role) == *port);
+        reads.map_or(Ok(()), |role| Err(TargetError::Reading(*port, role.name())))
     }
 
     /// Reads a target.
@@ -285,10 +283,11 @@ mod tests {
     #[test]
     fn ports_where_mail_is_read() {
         for text in ["mail.example.org:993", "smtp://mail.example.org:143", "192.0.2.7:110", "[2001:db8::1]:995"] {
-            assert!(matches!(Target::parse(text).unwrap().takes_mail(), Err(TargetError::Reading(..))), "{text}");
+            let told = Target::parse(text).unwrap().takes_mail(&Ports::default());
+            assert!(matches!(told, Err(TargetError::Reading(..))), "{text}");
         }
         for text in ["example.org", "anna@example.org", "mail.example.org:25", "192.0.2.7"] {
-            assert_eq!(Target::parse(text).unwrap().takes_mail(), Ok(()), "{text}");
+            assert_eq!(Target::parse(text).unwrap().takes_mail(&Ports::default()), Ok(()), "{text}");
         }
     }
 

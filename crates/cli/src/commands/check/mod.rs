@@ -21,11 +21,11 @@ pub(crate) use args::{Args, Format};
 /// Runs the command and gives its exit code.
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let target = Target::parse(&args.target)?;
-    target.takes_mail()?;
     if args.format.len() > 1 && args.output.is_none() {
         bail!("several formats need a folder to be written to; add --output DIR");
     }
     let options = options::options(args)?;
+    target.takes_mail(&options.ports)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
