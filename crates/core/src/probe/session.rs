@@ -440,13 +440,13 @@ async fn handshake(pen: &Pen<'_>, talk: Talk) -> Result<(Talk, bool), Option<Sha
         .await;
     let took = context.recorder.now() - at;
     let mut wire = wire.ok_or(None)?;
-    if let (Shaken::Failed { error, .. }, true) = (&wire.shaken, pen.writes()) {
+    if let (Shaken::Failed { error, ended, .. }, true) = (&wire.shaken, pen.writes()) {
         let answer = look_behind(context, way, name.as_deref()).await;
         wire.shaken = match answer {
             Some(maildoctor_wire::hello::HelloAnswer::NotTls { octets }) if way.role.implicit_tls() => {
                 Shaken::PlainText { said: octets }
             }
-            hello => Shaken::Failed { error: error.clone(), hello },
+            hello => Shaken::Failed { error: error.clone(), ended: *ended, hello },
         };
     }
     pen.note(&Handshake, (at, took), &wire);

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::case::millis;
-use crate::questions::tls::{Certificate, MAX_CHAIN, NO_TLS, Shaken, TlsWire, Trust};
+use crate::questions::tls::{Certificate, HandshakeEnd, MAX_CHAIN, NO_TLS, Shaken, TlsWire, Trust};
 use crate::vantage::{Connection, Stream};
 
 /// Roots that cannot be used.
@@ -185,7 +185,7 @@ pub async fn shake(
         .and_then(|n| ServerName::try_from(n.to_owned()).ok())
         .or_else(|| ServerName::try_from("unnamed.invalid").ok());
     let Some(sni) = sni else {
-        wire.shaken = Shaken::Failed { error: "the name cannot be asked for".to_owned(), hello: None };
+        wire.shaken = Shaken::Failed { error: "the name cannot be asked for".to_owned(), ended: None, hello: None };
         return (wire, None);
     };
     let mut config = (*trusted.config).clone();
@@ -193,7 +193,7 @@ pub async fn shake(
     match timeout(limit, TlsConnector::from(Arc::new(config)).connect(sni, stream)).await {
         Err(_) => (wire, None),
         Ok(Err(error)) => {
-            wire.shaken = Shaken::Failed { error: in_words(&error), hello: None };
+            wire.shaken = Shaken::Failed { error: in_words(&error), ended: ended(&error), hello: None };
             (wire, None)
         }
         Ok(Ok(stream)) => {
@@ -211,8 +211,22 @@ pub async fn shake(
     }
 }
 
+/// What TLS itself says of a failure; `None` where the connection failed.
+fn of_tls(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
+}
+
+fn ended(error: &io::Error) -> Option<HandshakeEnd> {
+    match of_tls(error)? {
+        Error::AlertReceived(_) => Some(HandshakeEnd::Alert),
+        Error::PeerIncompatible(_) => Some(HandshakeEnd::Incompatible),
+        Error::InvalidCertificate(CertificateError::BadSignature) => Some(HandshakeEnd::BadSignature),
+        _ => None,
+    }
+}
+
 fn in_words(error: &io::Error) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+    match of_tls(error) {
         Some(Error::AlertReceived(alert)) => {
             format!("the server sent the alert {}", hello::alert_name(u8::from(*alert)))
         }

@@ -40,6 +40,9 @@ pub enum Shaken {
     Failed {
         /// What failed, in words.
         error: String,
+        /// Who ended it, and over what, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<HandshakeEnd>,
         /// What our own hello, which offers everything from SSLv3 on, was answered; absent where it
         /// was not sent or nothing came.
         hello: Option<HelloAnswer>,
@@ -54,6 +57,18 @@ pub enum Shaken {
         /// What it said.
         said: String,
     },
+}
+
+/// Who ended a handshake, and over what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandshakeEnd {
+    /// The server, by an alert.
+    Alert,
+    /// We: the server chose what our TLS library does not know.
+    Incompatible,
+    /// We: by the key that the server showed its signature does not hold.
+    BadSignature,
 }
 
 /// Whether the chain leads to a root that is trusted here; dates and names left aside.
@@ -171,12 +186,15 @@ fn address(octets: &[u8]) -> Option<String> {
     }
 }
 
-/// How long the RSA key of a certificate is, in bits; the certificate is DER in Base64. `None` where it holds no such key.
-pub fn rsa_bits(certificate: &str) -> Option<usize> {
+/// The shortest RSA key that clients of today take, in bits (RFC 9325 section 4.5).
+const SHORTEST_RSA_BITS: usize = 2048;
+
+/// How long the RSA key of a certificate is, in bits, where it is too short; the certificate is DER in Base64.
+pub fn short_rsa_bits(certificate: &str) -> Option<usize> {
     let der = STANDARD.decode(certificate).ok()?;
     let (_, certificate) = X509Certificate::from_der(&der).ok()?;
     match certificate.public_key().parsed().ok()? {
-        PublicKey::RSA(key) => Some(key.key_size()),
+        PublicKey::RSA(key) => Some(key.key_size()).filter(|bits| *bits < SHORTEST_RSA_BITS),
         _ => None,
     }
 }

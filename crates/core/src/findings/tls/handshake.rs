@@ -9,7 +9,7 @@ use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::Why;
 use crate::questions::smtp::{Channel, Ehlo, FIRST, Injection, Starttls};
 use crate::questions::tcp::Role;
-use crate::questions::tls::{Handshake, NO_TLS, Shaken};
+use crate::questions::tls::{Handshake, HandshakeEnd, NO_TLS, Shaken, short_rsa_bits};
 use crate::subject::Service;
 
 const PLAIN: &[Role] = &[Role::Smtp, Role::Submission];
@@ -80,7 +80,7 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Handshake)?;
-    let Shaken::Failed { error, hello } = &seen.wire.shaken else {
+    let Shaken::Failed { error, ended, hello } = &seen.wire.shaken else {
         return Ok(State::Clear);
     };
     let behind = match hello {
@@ -89,7 +89,9 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             return Err(Why::Denied(seen.id()));
         }
         // Other clients, as most mail servers are, get in by this: that we do not is our library's affair.
-        Some(HelloAnswer::ServerHello { version, cipher, .. }) if is_spoken(version, cipher) && is_ours(error) => {
+        Some(HelloAnswer::ServerHello { version, cipher, certificate })
+            if is_spoken(version, cipher) && is_ours(*ended, certificate.as_deref()) =>
+        {
             return Err(Why::Denied(seen.id()));
         }
         Some(HelloAnswer::ServerHello { version, cipher, .. }) if is_current(version, cipher) => {
@@ -123,9 +125,13 @@ fn failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 /// Whether a handshake may fail for what our TLS library does not know: suites, groups, keys. Then the server refuses our hello
-/// with an alert, or the library refuses what the server shows.
-fn is_ours(error: &str) -> bool {
-    ["the server sent the alert", "BadSignature", "incompatible"].iter().any(|part| error.contains(part))
+/// with an alert, or the library refuses what the server shows; by a short key it holds no signature for good.
+fn is_ours(ended: Option<HandshakeEnd>, certificate: Option<&str>) -> bool {
+    match ended {
+        Some(HandshakeEnd::Alert | HandshakeEnd::Incompatible) => true,
+        Some(HandshakeEnd::BadSignature) => certificate.and_then(short_rsa_bits).is_some(),
+        None => false,
+    }
 }
 
 /// Whether most mail servers speak this: OpenSSL offers every suite of TLS 1.2 that is not broken.

@@ -11,7 +11,7 @@ use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use super::handshake::{is_current, is_spoken};
 use crate::case::{ObsId, Why};
 use crate::questions::tcp::Role;
-use crate::questions::tls::{Handshake, Shaken, rsa_bits};
+use crate::questions::tls::{Handshake, Shaken, short_rsa_bits};
 use crate::subject::Service;
 
 const ROLES: &[Role] = &[Role::Smtp, Role::Submission, Role::Smtps];
@@ -22,15 +22,12 @@ pub(super) const RULES: &[Rule] =
 /// Versions that clients of today do not speak (RFC 8996).
 const OLD: [&str; 3] = ["SSLv3", "TLS 1.0", "TLS 1.1"];
 
-/// The shortest RSA key that clients of today take, in bits (RFC 9325 section 4.5).
-const SHORTEST_RSA_BITS: usize = 2048;
-
 /// What a server agrees on with our own hello.
 struct Chosen<'c> {
     version: &'c str,
     cipher: &'c str,
-    /// How long the RSA key of its certificate is, where it is one.
-    rsa_bits: Option<usize>,
+    /// How long the RSA key of its certificate is, where that is too short.
+    short_rsa_bits: Option<usize>,
     seen: ObsId,
 }
 
@@ -40,8 +37,8 @@ fn only<'c>(at: &At<'c, Service>) -> Result<Option<Chosen<'c>>, Why> {
     match &seen.view().wire.shaken {
         Shaken::Done { .. } => Ok(None),
         Shaken::Failed { hello: Some(HelloAnswer::ServerHello { version, cipher, certificate }), .. } => {
-            let rsa_bits = certificate.as_deref().and_then(rsa_bits);
-            Ok(Some(Chosen { version, cipher, rsa_bits, seen: seen.id() }))
+            let short_rsa_bits = certificate.as_deref().and_then(short_rsa_bits);
+            Ok(Some(Chosen { version, cipher, short_rsa_bits, seen: seen.id() }))
         }
         Shaken::Failed { hello: Some(HelloAnswer::Alert { .. } | HelloAnswer::NotTls { .. }), .. } => Ok(None),
         _ => Err(Why::Denied(seen.id())),
@@ -66,7 +63,7 @@ fn cipher_weak(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             chosen.cipher
         );
         tell(at, found, chosen.cipher, &words, &chosen);
-    } else if let Some(bits) = chosen.rsa_bits.filter(|bits| *bits < SHORTEST_RSA_BITS) {
+    } else if let Some(bits) = chosen.short_rsa_bits {
         let words = format!("shows an RSA key of {bits} bits, which some clients of today refuse as too short");
         tell(at, found, "RSA key", &words, &chosen);
     } else if is_spoken(chosen.version, chosen.cipher) && !is_current(chosen.version, chosen.cipher) {
