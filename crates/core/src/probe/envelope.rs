@@ -108,7 +108,8 @@ impl Envelope {
         }
         if context.options.wants("relay")
             && let Some(relay) = &self.relay
-            && let tried = self.transaction(context, way, session, (self.own_sender(), Recipient::Relay), relay).await
+            && let sender = if null_taken { self.own_sender() } else { Sender::Given }
+            && let tried = self.transaction(context, way, session, (sender, Recipient::Relay), relay).await
             && tried.is_none_or(|tried| tried.over)
         {
             return false;
