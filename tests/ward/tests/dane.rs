@@ -29,8 +29,10 @@ trial! {
     a_record_of_the_servers_own_key {
         let identity = Plan::healthy()?.authority.identity(&[MX, DOMAIN])?;
         let record = end_entity(&identity)?;
-        // Nobody else vouches for that certificate, and with such a record nobody has to (RFC 7672 section 3.1.1).
+        // Nobody else vouches for that certificate, and with such a record nobody has to (RFC 7672 section 3.1.1): on port 25.
         let report = check(with_records(Tree::signed(), &[record], |plan| plan.identity = identity)?)?;
+        report.names_only("at-risk", "cert-untrusted-root", TRUE_ADVICE)?;
+        report.has_check("cert-untrusted-root", "clear")?;
         report.has_check("dane-tlsa-mismatch", "clear")?;
         report.has_check("dnssec-bogus", "clear")
     }
@@ -66,7 +68,39 @@ trial! {
         let own = Authority::self_signed(&[MX, DOMAIN])?;
         let record = end_entity(&own)?;
         let report = check(with_records(Tree::signed(), &[record], |plan| plan.identity = own)?)?;
+        // Who logs in on port 465 knows nothing of DANE.
+        report.names_only("at-risk", "cert-self-signed", TRUE_ADVICE)?;
+        report.has_check("cert-self-signed", "clear")?;
         report.has_check("dane-tlsa-mismatch", "clear")
+    }
+
+    a_date_that_does_not_count {
+        let mut plan = Plan::healthy()?;
+        let identity = plan.authority.expired(&[MX, DOMAIN])?;
+        let mut tree = Tree::signed();
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA {}", end_entity(&identity)?));
+        (plan.tree, plan.identity) = (Some(tree), identity);
+        let report = check(plan)?;
+        report.names_only("at-risk", "cert-expired", TRUE_ADVICE)?;
+        report.has_check("cert-expired", "clear")
+    }
+
+    a_date_that_counts_under_the_issuers_key {
+        let mut plan = Plan::healthy()?;
+        let identity = plan.authority.expired(&[MX, DOMAIN])?;
+        let mut tree = Tree::signed();
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA 2 1 1 {}", identity.key_digest(1)?));
+        (plan.tree, plan.identity) = (Some(tree), identity);
+        check(plan)?.names_only("broken", "cert-expired", TRUE_ADVICE)
+    }
+
+    a_name_that_counts_under_the_issuers_key {
+        let mut plan = Plan::healthy()?;
+        let identity = plan.authority.identity(&["www.clinic.example"])?;
+        let mut tree = Tree::signed();
+        tree.domain.zone.add(format!("_25._tcp.mx1 TLSA 2 1 1 {}", identity.key_digest(1)?));
+        (plan.tree, plan.identity) = (Some(tree), identity);
+        check(plan)?.names_only("broken", "cert-name-mismatch", TRUE_ADVICE)
     }
 
     records_that_nothing_signs_bind_nobody {

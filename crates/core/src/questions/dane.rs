@@ -15,6 +15,27 @@ pub fn name_of(host: &str) -> String {
     format!("_25._tcp.{host}")
 }
 
+/// Why a chain of certificates does not fit a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misfit {
+    /// It fits but for the dates of the server's certificate, which count with usage 2.
+    Term,
+    /// It fits but for the names of the server's certificate, which count with usage 2.
+    Name,
+    /// It is not what the record is of: why, in words.
+    Other(&'static str),
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Misfit::Term => "the certificate is outside its term, which counts with usage 2",
+            Misfit::Name => "the certificate is for another name, which counts with usage 2",
+            Misfit::Other(why) => why,
+        })
+    }
+}
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tlsa {
@@ -74,31 +95,31 @@ impl Tlsa {
     /// Whether a chain, the server's own certificate first, fits the record at a given time for one of the names.
     ///
     /// # Errors
-    /// Why it does not, in words.
-    pub fn fits(&self, chain: &[Vec<u8>], names: &[&str], now: Timestamp) -> Result<(), String> {
-        let leaf = chain.first().ok_or("there is no certificate")?;
+    /// Why it does not.
+    pub fn fits(&self, chain: &[Vec<u8>], names: &[&str], now: Timestamp) -> Result<(), Misfit> {
+        let leaf = chain.first().ok_or(Misfit::Other("there is no certificate"))?;
         if self.usage == 3 {
             // Neither names nor dates count (RFC 7672 section 3.1.1).
             return if self.is_of(leaf) {
                 Ok(())
             } else {
-                Err("it is not that of the server's certificate".to_owned())
+                Err(Misfit::Other("it is not that of the server's certificate"))
             };
         }
         let in_dns = (self.selector == 0 && self.matching == 0).then_some(&self.data);
         let Some(anchor) = chain.iter().skip(1).find(|der| self.is_of(der)).or(in_dns) else {
-            return Err(if self.is_of(leaf) {
+            return Err(Misfit::Other(if self.is_of(leaf) {
                 "it is of usage 2, for an authority, and fits the server's own certificate, which wants usage 3"
             } else {
                 "no authority in the chain that is sent fits it"
-            }
-            .to_owned());
+            }));
         };
-        below(leaf, anchor, chain, now)?;
-        match Certificate::of(leaf) {
-            Some(leaf) if names.iter().any(|name| leaf.is_for(name)) => Ok(()),
-            _ => Err("the certificate is for another name, which counts with usage 2".to_owned()),
+        below(leaf, anchor, chain, now).map_err(Misfit::Other)?;
+        let leaf = Certificate::of(leaf).ok_or(Misfit::Other("the server's certificate cannot be read"))?;
+        if now < leaf.not_before || leaf.not_after < now {
+            return Err(Misfit::Term);
         }
+        if names.iter().any(|name| leaf.is_for(name)) { Ok(()) } else { Err(Misfit::Name) }
     }
 
     fn is_of(&self, der: &[u8]) -> bool {
@@ -119,17 +140,14 @@ fn selected(selector: u8, der: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether signatures lead from a certificate to an authority, every one of them in its term.
-fn below(leaf: &[u8], anchor: &[u8], chain: &[Vec<u8>], now: Timestamp) -> Result<(), String> {
+/// Whether signatures lead from a certificate to an authority, every one above the first in its term.
+fn below(leaf: &[u8], anchor: &[u8], chain: &[Vec<u8>], now: Timestamp) -> Result<(), &'static str> {
+    const NOT_BELOW: &str = "the chain does not lead to the authority of the record";
     let read = |der| X509Certificate::from_der(der).ok().map(|(_, x509)| x509);
     let anchor = read(anchor).ok_or("the authority in the record is no certificate")?;
     let sent: Vec<X509Certificate<'_>> = chain.iter().filter_map(|der| read(der)).collect();
     let mut at = read(leaf).ok_or("the server's certificate cannot be read")?;
     for _ in 0..=MAX_CHAIN {
-        let (from, to) = (at.validity().not_before.timestamp(), at.validity().not_after.timestamp());
-        if !(from..=to).contains(&now.as_second()) {
-            return Err("a certificate of the chain is outside its term, which counts with usage 2".to_owned());
-        }
         if at.as_raw() == anchor.as_raw() {
             return Ok(());
         }
@@ -137,9 +155,13 @@ fn below(leaf: &[u8], anchor: &[u8], chain: &[Vec<u8>], now: Timestamp) -> Resul
             by.subject() == at.issuer() && by.is_ca() && at.verify_signature(Some(by.public_key())).is_ok()
         };
         let next = std::iter::once(&anchor).chain(&sent).find(|by| by.as_raw() != at.as_raw() && issued(by)).cloned();
-        at = next.ok_or("the chain does not lead to the authority of the record")?;
+        at = next.ok_or(NOT_BELOW)?;
+        let (from, to) = (at.validity().not_before.timestamp(), at.validity().not_after.timestamp());
+        if !(from..=to).contains(&now.as_second()) {
+            return Err("an authority of the chain is outside its term, which counts with usage 2");
+        }
     }
-    Err("the chain does not lead to the authority of the record".to_owned())
+    Err(NOT_BELOW)
 }
 
 #[cfg(test)]
@@ -193,11 +215,11 @@ mod tests {
     fn names_and_dates_count_with_usage_2_alone() {
         let (sent, now) = chain("www.example.net");
         assert!(record(3, 1, 1, &sent[0]).fits(&sent, &NAMES, now).is_ok());
-        assert!(record(2, 0, 1, &sent[1]).fits(&sent, &NAMES, now).is_err_and(|why| why.contains("another name")));
+        assert!(record(2, 0, 1, &sent[1]).fits(&sent, &NAMES, now) == Err(Misfit::Name));
         let (sent, _) = chain("mx.example.org");
         let long_after = "9999-01-01T00:00:00Z".parse().unwrap();
         assert!(record(3, 1, 1, &sent[0]).fits(&sent, &NAMES, long_after).is_ok());
-        assert!(record(2, 0, 1, &sent[1]).fits(&sent, &NAMES, long_after).is_err_and(|why| why.contains("term")));
+        assert!(record(2, 0, 1, &sent[1]).fits(&sent, &NAMES, long_after).is_err());
     }
 
     #[test]
@@ -207,7 +229,11 @@ mod tests {
         // Somebody else's authority of the same name, sent along: its signature is not under the leaf.
         let mixed = vec![sent[0].clone(), other[1].clone()];
         assert!(record(2, 0, 1, &other[1]).fits(&mixed, &NAMES, now).is_err());
-        assert!(record(2, 1, 1, &sent[0]).fits(&sent, &NAMES, now).is_err_and(|why| why.contains("wants usage 3")));
+        assert!(
+            record(2, 1, 1, &sent[0])
+                .fits(&sent, &NAMES, now)
+                .is_err_and(|why| why.to_string().contains("wants usage 3"))
+        );
         // The whole authority stands in the record, and is not sent.
         assert!(record(2, 0, 0, &sent[1]).fits(&sent[..1], &NAMES, now).is_ok());
         assert!(record(2, 0, 1, &sent[1]).fits(&sent[..1], &NAMES, now).is_err());

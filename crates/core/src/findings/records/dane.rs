@@ -5,15 +5,15 @@
 
 use super::super::ways::{called, host_of};
 use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told};
-use super::sts::no_starttls;
+use super::sts::{self, no_starttls};
 use super::views;
 use crate::case::{ObsId, Seen, Why};
-use crate::questions::dane::{Tlsa, name_of};
+use crate::questions::dane::{Misfit, Tlsa, name_of};
 use crate::questions::dns::{Dns, Followed, RecordType, Via};
 use crate::questions::dnssec::{Chain, Verdict};
 use crate::questions::smtp::{Channel, Ehlo};
 use crate::questions::tcp::Role;
-use crate::questions::tls::Handshake;
+use crate::questions::tls::{Handshake, TlsView};
 use crate::subject::{Domain, Host, Kind, Service, Subject};
 
 const MX: &[Role] = &[Role::Smtp];
@@ -112,28 +112,77 @@ fn proven(at: &At<'_, Service>) -> Result<Option<(String, Published)>, Why> {
     }
 }
 
+/// What a chain of certificates that was shown is worth by DANE.
+enum Fit {
+    /// A usable record fits it.
+    Fits,
+    /// None does: why the best does not.
+    Differs(String, Misfit),
+    /// Senders pass all records over.
+    NoneUsable,
+}
+
+/// Holds the chain that an exchanger shows against its records.
+fn compared(at: &At<'_, Service>, host: &str, records: &[Tlsa], chain: &[Vec<u8>]) -> Fit {
+    let domain = at.case.mail_domain();
+    let names: Vec<&str> = std::iter::once(host).chain(domain.as_ref().map(Domain::as_str)).collect();
+    let usable = records.iter().filter(|record| record.unusable().is_none());
+    let misfit = |record: &Tlsa| record.fits(chain, &names, at.case.as_of()).err();
+    match usable.map(|record| (misfit(record), record)).min_by_key(|(misfit, _)| *misfit) {
+        None => Fit::NoneUsable,
+        Some((None, _)) => Fit::Fits,
+        Some((Some(why), record)) => Fit::Differs(format!("{record}: {why}"), why),
+    }
+}
+
+/// What DANE makes of the certificate that an exchanger shows.
+pub(in super::super) enum Weight {
+    /// Nothing: there is no record that counts.
+    None,
+    /// It vouches alone: a proven record fits, so that no authority has to be trusted, and with usage 3 neither name nor
+    /// date counts (RFC 7672 section 3.1). A domain with an MTA-STS policy has senders that want all of them.
+    Vouches,
+    /// A proven record would fit, and what is wrong with the certificate keeps it from that: senders deliver nothing. The
+    /// record.
+    Forbids(Misfit, ObsId),
+}
+
+/// Weighs the certificate that an exchanger shows.
+///
+/// # Errors
+/// A record fits, and it cannot be told whether it counts.
+pub(in super::super) fn weight(at: &At<'_, Service>, seen: &Seen<'_, TlsView>) -> Result<Weight, Why> {
+    let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(Weight::None) };
+    // What cannot be looked up binds nobody we know of.
+    let Ok(Some(published)) = published(at, &host) else { return Ok(Weight::None) };
+    let weight = match compared(at, &host, &published.records, &seen.ders()) {
+        Fit::Fits if !sts::is_announced(at) => Weight::Vouches,
+        Fit::Differs(_, misfit @ (Misfit::Term | Misfit::Name)) => Weight::Forbids(misfit, published.id),
+        _ => return Ok(Weight::None),
+    };
+    match published.standing {
+        Standing::Secure(_) => Ok(weight),
+        Standing::Insecure(_) => Ok(Weight::None),
+        Standing::Untold(id) if matches!(weight, Weight::Vouches) => Err(Why::Denied(id)),
+        Standing::Untold(_) => Ok(Weight::None),
+    }
+}
+
 fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some((host, published)) = proven(at)? else { return Ok(State::NotApplicable) };
-    let usable: Vec<&Tlsa> = published.records.iter().filter(|record| record.unusable().is_none()).collect();
     // With records that say nothing usable senders ask for TLS, and for no certificate (RFC 7672 section 2.2).
-    if usable.is_empty() {
+    if published.records.iter().all(|record| record.unusable().is_some()) {
         return Ok(State::NotApplicable);
     }
     let seen = at.ask(&Handshake)?;
     seen.need(|view| view.done())?;
     let chain = seen.ders();
     let leaf = seen.need(|_| chain.first())?;
-    let domain = at.case.mail_domain();
-    let names: Vec<&str> = std::iter::once(host.as_str()).chain(domain.as_ref().map(Domain::as_str)).collect();
-    let now = at.case.as_of();
-    let mut why = None;
-    for record in &usable {
-        match record.fits(&chain, &names, now) {
-            Ok(()) => return found.state(),
-            Err(reason) => why = why.or(Some(format!("{record}: {reason}"))),
-        }
-    }
-    let why = why.unwrap_or_default();
+    // Where only a date or a name is wrong, the certificate is at fault and not the record: cert-expired and others say so.
+    let Fit::Differs(why, Misfit::Other(_)) = compared(at, &host, &published.records, &chain) else {
+        return found.state();
+    };
+    let usable = published.records.iter().filter(|record| record.unusable().is_none());
     let finding = found
         .is(Host::new(&host))
         .says(format!(
@@ -143,7 +192,7 @@ fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("host", host.as_str())
         .detail("name", name_of(&host))
         .detail("address", at.on.0.ip().to_string())
-        .detail("records", usable.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .detail("records", usable.map(ToString::to_string).collect::<Vec<_>>())
         .witnessed(published.id)
         .witnessed(seen.id());
     proves(finding, &published);

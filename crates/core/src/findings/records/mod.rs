@@ -4,7 +4,7 @@
 //! A record is taken from whichever resolver shows it. That one is missing is said only where the resolver
 //! here and one out there both say so.
 
-mod dane;
+pub(super) mod dane;
 mod dkim;
 pub(super) mod dmarc;
 mod others;

@@ -196,6 +196,15 @@ fn mx_mismatch(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// Whether senders take the domain that the mail of a server is for as one with a policy.
+pub(super) fn is_announced(at: &At<'_, Service>) -> bool {
+    let Some((domain, first)) = at.case.mail_domain().zip(at.case.vantage_ids().next()) else { return false };
+    record(&At::new(at.case, domain, first)).is_ok_and(|there| {
+        at.note(there.id);
+        announced(&there)
+    })
+}
+
 fn cert_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some(domain) = at.case.mail_domain() else { return Ok(State::NotApplicable) };
     let first = at.case.vantage_ids().next().ok_or(Why::NotPlanned)?;

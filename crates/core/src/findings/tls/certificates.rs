@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use jiff::SignedDuration;
 
+use super::super::records::dane::{self, Weight};
 use super::super::ways::called;
 use super::super::{At, Basis, Finding, Found, Rule, Share, State, Told};
 use crate::case::{Seen, Why};
-use crate::questions::tcp::Role;
+use crate::catalogue::Severity;
+use crate::questions::dane::Misfit;
+use crate::questions::tcp::{Connect, Role};
 use crate::questions::tls::{Certificate, Handshake, TlsView, Trust};
 use crate::subject::{Cert, Service};
 
@@ -57,12 +60,35 @@ fn about<'f>(
         .claims(seen.id(), Share::Whole, Basis::Witnessed)
 }
 
+/// A finding about what DANE may count or leave aside on port 25; `None` where a record alone vouches for the certificate.
+/// `counted` is what keeps a record from fitting where the finding is about that.
+fn about_unless_dane<'f>(
+    at: &At<'_, Service>,
+    found: &'f mut Found<'_>,
+    seen: &Seen<'_, TlsView>,
+    leaf: &Certificate,
+    says: &str,
+    counted: Option<Misfit>,
+) -> Result<Option<&'f mut Finding>, Why> {
+    let exchanger = at.ask(&Connect)?.role == Role::Smtp;
+    Ok(match if exchanger { dane::weight(at, seen)? } else { Weight::None } {
+        Weight::Vouches => None,
+        Weight::Forbids(misfit, record) if counted == Some(misfit) => {
+            let says = format!("{says}: senders that know DANE do not deliver there");
+            Some(about(at, found, seen, leaf, &says).severity(Severity::Blocker).witnessed(record))
+        }
+        _ => Some(about(at, found, seen, leaf, says)),
+    })
+}
+
 fn expired(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if leaf.not_after < at.case.as_of() {
         let word = if leaf.not_after < at.case.now() { "expired on" } else { "will have expired: it is valid until" };
-        let end = leaf.not_after.strftime("%-d %B %Y at %H:%M UTC");
-        about(at, found, &seen, leaf, &format!("{word} {end}")).owes_step(seen.id());
+        let says = format!("{word} {}", leaf.not_after.strftime("%-d %B %Y at %H:%M UTC"));
+        if let Some(finding) = about_unless_dane(at, found, &seen, leaf, &says, Some(Misfit::Term))? {
+            finding.owes_step(seen.id());
+        }
     }
     found.state()
 }
@@ -84,14 +110,10 @@ fn expires_soon(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn not_yet_valid(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if leaf.not_before > at.case.as_of() {
-        about(
-            at,
-            found,
-            &seen,
-            leaf,
-            &format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC")),
-        )
-        .owes_step(seen.id());
+        let says = format!("is not valid before {}", leaf.not_before.strftime("%-d %B %Y at %H:%M UTC"));
+        if let Some(finding) = about_unless_dane(at, found, &seen, leaf, &says, Some(Misfit::Term))? {
+            finding.owes_step(seen.id());
+        }
     }
     found.state()
 }
@@ -104,7 +126,10 @@ fn name_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     // Who signs his own certificate gets one sentence about it, not two.
     if !leaf.is_for(wanted) && seen.wire.trust != Some(Trust::SelfSigned) {
         let names = if leaf.names.is_empty() { "no name at all".to_owned() } else { leaf.names.join(", ") };
-        about(at, found, &seen, leaf, &format!("is for {names}, and not for {wanted}")).detail("name", wanted);
+        let says = format!("is for {names}, and not for {wanted}");
+        if let Some(finding) = about_unless_dane(at, found, &seen, leaf, &says, Some(Misfit::Name))? {
+            finding.detail("name", wanted);
+        }
     }
     found.state()
 }
@@ -112,7 +137,7 @@ fn name_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn self_signed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if seen.wire.trust == Some(Trust::SelfSigned) {
-        about(at, found, &seen, leaf, "is its own issuer: no client that verifies accepts it");
+        about_unless_dane(at, found, &seen, leaf, "is its own issuer: no client that verifies accepts it", None)?;
     }
     found.state()
 }
@@ -120,21 +145,19 @@ fn self_signed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn chain_incomplete(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
     if let Some(Trust::IssuerMissing { issuer }) = &seen.wire.trust {
-        about(at, found, &seen, leaf, &format!("is sent without the certificate of its issuer, {issuer}"));
+        let says = format!("is sent without the certificate of its issuer, {issuer}");
+        about_unless_dane(at, found, &seen, leaf, &says, None)?;
     }
     found.state()
 }
 
 fn untrusted_root(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let (seen, leaf) = shaken(at)?;
-    match &seen.wire.trust {
-        Some(Trust::UnknownRoot { root }) => {
-            about(at, found, &seen, leaf, &format!("leads to {root}, a root that is not trusted"));
-        }
-        Some(Trust::Unusable { error }) => {
-            about(at, found, &seen, leaf, &format!("cannot be verified: {error}"));
-        }
-        _ => {}
-    }
+    let says = match &seen.wire.trust {
+        Some(Trust::UnknownRoot { root }) => format!("leads to {root}, a root that is not trusted"),
+        Some(Trust::Unusable { error }) => format!("cannot be verified: {error}"),
+        _ => return found.state(),
+    };
+    about_unless_dane(at, found, &seen, leaf, &says, None)?;
     found.state()
 }
