@@ -122,6 +122,8 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["temporary local problem"], M::ConfigError),
     // Postfix, for a milter that is down or fails.
     (&["service unavailable - try again later"], M::ConfigError),
+    // Exim, where it cannot write into its spool.
+    (&["unexpected failure"], M::ConfigError),
     (&["client certificate"], M::ClientBlocked),
     // Postfix could not ask the server behind it whether the address is good.
     (&["recipient address rejected", "unverified address"], M::Deferred),
@@ -406,6 +408,7 @@ mod tests {
             (452, "4.3.1 Insufficient system storage", M::StorageFull),
             (451, "4.3.0 <x@example.org>: Temporary lookup failure", M::ConfigError),
             (451, "4.7.1 Service unavailable - try again later", M::ConfigError),
+            (421, "Unexpected failure, please try later", M::ConfigError),
             (450, "4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", M::PtrRequired),
             (504, "5.5.2 <testing>: Helo command rejected: need fully-qualified hostname", M::HeloRejected),
             (550, "5.7.1 <a@b.example>: Sender address rejected: Domain not found", M::SenderRejected),

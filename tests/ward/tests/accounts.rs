@@ -66,6 +66,20 @@ trial! {
         system.check_account(&["clinic.example", "--mailbox", "imaps://mx1.clinic.example"])?.names("degraded", "imap-unreachable")
     }
 
+    no_pop3_where_it_was_asked_for {
+        let system = Plan::healthy_but(|plan| {
+            if let Some(dovecot) = &mut plan.dovecot { dovecot.protocols = "imap lmtp".to_owned(); }
+        })?;
+        let report = system.check_account(&["clinic.example", "--send", "--mailbox", "pop3s://mx1.clinic.example"])?;
+        report.names("degraded", "pop3-unreachable")
+    }
+
+    a_milter_that_is_down_puts_users_off_as_well {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_milters", "unix:/run/gone.sock"); })?;
+        let report = system.check_account(&["clinic.example"])?;
+        report.names_only("broken", "server-config-error", &["mx-single", "auth-only-after-tls", "vrfy-enabled"])
+    }
+
     users_are_held_to_what_strangers_are_held_to {
         let system = submission_with(&[("smtpd_client_restrictions", "permit_mynetworks reject")])?;
         system.check_account(&["anna@clinic.example"])?.names("broken", "relay-denied-when-authenticated")

@@ -64,6 +64,29 @@ trial! {
         report.tells("log", "status=deferred")
     }
 
+    a_filter_whose_service_is_not_there {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("content_filter", "amavis:[127.0.0.1]:10024"); })?;
+        let report = send(&system)?;
+        report.names("broken", "transport-broken")?;
+        report.tells("setting", "content_filter")
+    }
+
+    a_transport_that_is_put_off_on_purpose {
+        let report = send(&Plan::healthy_but(|plan| { plan.postfix.set("defer_transports", "lmtp"); })?)?;
+        report.names("broken", "queue-stuck")?;
+        report.tells("setting", "defer_transports")?;
+        report.tells("line", "")
+    }
+
+    exim_that_leaves_everything_to_a_queue_run {
+        let report = send(&Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("queue_only", "true");
+        })?)?;
+        report.names("broken", "queue-stuck")?;
+        report.tells("setting", "queue_only")
+    }
+
     the_next_hop_refuses {
         let next = format!("smtp:[{OUTSIDE_ADDRESS}]");
         let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", &next); })?;

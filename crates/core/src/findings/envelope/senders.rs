@@ -10,7 +10,7 @@ use super::super::replies::code_among;
 use super::super::ways::{called, null_refused_at_rcpt, target_rcpt};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Why};
-use crate::questions::smtp::{Channel, Mail, Rcpt, Recipient, Sender, Starttls, StepView, Vrfy};
+use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender, Starttls, StepView, Vrfy};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
 
@@ -128,7 +128,7 @@ fn not_for_the_sender(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if let Some(code) = code.or(every_sender_is_refused(at).then_some("recipient-refused")) {
         let finding = takes_no_message(at, found, code, "MAIL", (seen.id(), reply));
         if code == "server-config-error" {
-            for (service, refused) in tls_put_off(at) {
+            for (service, refused) in put_off_before(at) {
                 finding.also(service).claims(refused, Share::Whole, Basis::ServerSaid);
             }
         }
@@ -147,16 +147,26 @@ fn every_sender_is_refused(at: &At<'_, Service>) -> bool {
     refused(Sender::Null) && refused(Sender::Given)
 }
 
-/// The services of the same host that put STARTTLS off by the same fault: what a server needs for every command fails
+/// The services of the same host that put STARTTLS or AUTH off by the same fault: what a server needs for every command fails
 /// there as well (454 4.3.0).
-fn tls_put_off(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
-    let put_off = |seen: &Seen<'_, StepView>| {
-        seen.reply().is_some_and(|reply| reply.class() == 4 && reply.enhanced().is_some_and(|e| e.kind() == (3, 0)))
+fn put_off_before(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
+    fn by_itself(reply: Option<&Reply>) -> bool {
+        reply.is_some_and(|reply| reply.class() == 4 && reply.enhanced().is_some_and(|e| e.kind() == (3, 0)))
+    }
+    let at_starttls = |service: &Service| {
+        let seen = at.ask_of(&Starttls, service).ok().filter(|seen| by_itself(seen.reply()))?;
+        Some(seen.id())
     };
-    services(at.case, &[Role::Smtp, Role::Submission], &at.from, false)
+    let at_auth = |service: &Service| {
+        let seen = at.ask_of(&Auth { with: Credentials::Given, attempt: 1 }, service).ok();
+        Some(seen.filter(|seen| by_itself(seen.reply()))?.id())
+    };
+    services(at.case, &[Role::Smtp, Role::Submission, Role::Smtps], &at.from, false)
         .into_iter()
         .filter(|service| service.0.ip() == at.on.0.ip())
-        .filter_map(|service| Some((service, at.ask_of(&Starttls, &service).ok().filter(put_off)?.id())))
+        .flat_map(|service| {
+            [at_starttls(&service), at_auth(&service)].into_iter().flatten().map(move |id| (service, id))
+        })
         .collect()
 }
 

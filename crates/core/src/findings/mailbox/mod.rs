@@ -5,6 +5,7 @@
 use super::ways::{called, shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
+use crate::catalogue::Severity;
 use crate::questions::host::log::Log;
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
 use crate::questions::smtp::Path;
@@ -39,6 +40,8 @@ fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if connect.kept_out() {
         found
             .is(at.on)
+            // POP3 is looked at only where somebody named it as theirs.
+            .severity(Severity::Degraded)
             .says(format!("{} port {} does not take connections", called(at.case, &at.on, &at.from), at.on.0.port()))
             .detail("address", at.on.0.ip().to_string())
             .detail("port", at.on.0.port())

@@ -2,6 +2,7 @@
 //! banner as well.
 
 pub(super) mod clock;
+mod kept_back;
 mod processes;
 mod programs;
 mod queue;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::super::host::{every, is_under_test, sent};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, Told};
-use crate::case::{ObsId, Seen, Why};
+use super::kept_back::kept_back;
+use crate::case::{Case, ObsId, Seen, Why};
 use crate::catalogue::Severity;
 use crate::questions::host::asks::Place;
 use crate::questions::host::log::{JOURNAL, Log};
@@ -112,10 +113,15 @@ fn stuck(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
                 continue;
             };
             let (recipient, reason) = oldest.reasons().next().unwrap_or(("", "the queue gives no reason"));
+            let kept = looked.server.and_then(|server| kept_back(at, server, oldest));
+            let why = match &kept {
+                Some(kept) => format!("{} {}", kept.place.setting, kept.does),
+                None => format!("\"{reason}\""),
+            };
             let finding = found.is(Key::Named(key.to_owned()));
             finding
                 .says(format!(
-                    "{} in the server's queue, the oldest ({}) for {}: \"{reason}\"",
+                    "{} in the server's queue, the oldest ({}) for {}: {why}",
                     counted(messages.len(), "waits", "wait"),
                     oldest.id,
                     age(oldest.age_s)
@@ -128,6 +134,9 @@ fn stuck(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
                 .witnessed(looked.queue.id());
             if caused {
                 finding.owes_step(looked.queue.id());
+            }
+            if let Some(kept) = kept {
+                finding.stands_at(&kept.place).witnessed(kept.id);
             }
             if at.case.target.address.is_none() && !messages.iter().any(|message| looked.sent_by_us(message)) {
                 // Some of a domain's mail waits, and the rest may well arrive.
@@ -216,7 +225,10 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         explains_what_is_missed(at, finding, &failing);
         log_proof(at, finding, oldest);
         if looked.server == Some(MailServer::Postfix)
-            && let Some((place, id)) = at.case.every::<Postfix>().find_map(|p| Some((names_agent(&p, reason)?, p.id())))
+            && let Some((place, id)) = at
+                .case
+                .every::<Postfix>()
+                .find_map(|p| Some((names_agent(&p, reason, missing_service(at.case))?, p.id())))
         {
             finding.stands_at(&place).witnessed(id);
         }
@@ -224,8 +236,14 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// The service of master.cf that Postfix's queue manager did not find, in the words of its log.
+fn missing_service<'c>(case: &'c Case) -> Option<&'c str> {
+    let named = |line: &'c String| line.split_once("connect to transport private/")?.1.split(':').next();
+    case.every::<Log>().find_map(|log| log.view().warnings.iter().rev().find_map(named))
+}
+
 /// The setting of Postfix that names the agent which a reason complains of.
-fn names_agent(postfix: &PostfixView, reason: &str) -> Option<Place> {
+fn names_agent(postfix: &PostfixView, reason: &str, missing: Option<&str>) -> Option<Place> {
     const NAMING: [&str; 6] = [
         "virtual_transport",
         "mailbox_transport",
@@ -234,13 +252,15 @@ fn names_agent(postfix: &PostfixView, reason: &str) -> Option<Place> {
         "default_transport",
         "content_filter",
     ];
+    let runs = |service: &str| postfix.wire.services.iter().any(|own| own.name == service && own.kind == "unix");
     let complained_of = |value: &str| {
         // `lmtp:unix:private/dovecot-lmtp`, `lmtp:[127.0.0.1]:24`, or `dovecot:` for a service of master.cf.
         let (service, hop) = value.split_once(':').unwrap_or((value, ""));
         let hop = hop.trim_start_matches("unix:").trim_start_matches("inet:");
         let host = hop.trim_start_matches('[').split([']', ':']).next().unwrap_or(hop);
-        let absent = !postfix.wire.services.iter().any(|own| own.name == service && own.kind == "unix");
-        (!host.is_empty() && reason.contains(host)) || (reason.contains("mail transport unavailable") && absent)
+        let unavailable = reason.contains("mail transport unavailable")
+            && missing.map_or_else(|| !runs(service), |missing| missing == service);
+        unavailable || (!host.is_empty() && reason.contains(host))
     };
     NAMING.into_iter().find_map(|name| {
         let value = postfix.setting(name).filter(|value| !value.is_empty())?;

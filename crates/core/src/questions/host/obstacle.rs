@@ -32,8 +32,14 @@ const AGENT: [&str; 10] = [
 const DISK: [&str; 3] = ["no space left on device", "insufficient system storage", "disk quota exceeded"];
 
 /// Why a socket or a file of this machine cannot be used.
-const SHUT: [&str; 5] =
-    ["connection refused", "no such file or directory", "permission denied", "connection timed out", "not a directory"];
+const SHUT: [&str; 6] = [
+    "connection refused",
+    "no such file or directory",
+    "permission denied",
+    "connection timed out",
+    "not a directory",
+    "lost connection",
+];
 
 /// How a firewall on the way looks: silence, or an answer that nobody is there.
 const SILENT: [&str; 2] = ["connection timed out", "no route to host"];
@@ -90,6 +96,10 @@ mod tests {
             ("mail transport unavailable", Obstacle::Agent),
             ("connect to mx1.clinic.example[private/dovecot-lmtp]: No such file or directory", Obstacle::Agent),
             ("connect to 127.0.0.1[127.0.0.1]:10024: Connection refused", Obstacle::Agent),
+            (
+                "lost connection with mx1[private/dovecot-lmtp] while receiving the initial server greeting",
+                Obstacle::Agent,
+            ),
             ("host mx1[private/dovecot-lmtp] said: 451 4.2.0 <anna> Internal error occurred", Obstacle::Agent),
             ("host mx1[private/dovecot-lmtp] said: 452 4.2.2 <anna> Mailbox is full", Obstacle::Other),
             ("maildir delivery failed: create maildir file /var/vmail/anna/tmp/1: Permission denied", Obstacle::Agent),

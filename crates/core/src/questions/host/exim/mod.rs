@@ -21,7 +21,7 @@ pub struct Exim {
 }
 
 /// The main options that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 23] = [
+pub const KEPT: [&str; 24] = [
     "acl_smtp_connect",
     "acl_smtp_data",
     "acl_smtp_helo",
@@ -37,6 +37,7 @@ pub const KEPT: [&str; 23] = [
     "log_file_path",
     "message_size_limit",
     "primary_hostname",
+    "queue_domains",
     "queue_only",
     "rfc1413_hosts",
     "rfc1413_query_timeout",
@@ -120,8 +121,10 @@ pub fn written(text: &str) -> Vec<Written> {
         .zip(text.lines())
         .take_while(|(_, line)| line.split_whitespace().next() != Some("begin"))
         .filter_map(|(number, text)| {
-            let (name, _) = text.split_once('=')?;
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
             let name = name.trim().trim_start_matches("hide ").trim();
+            // A switch stands alone.
+            let name = if value.is_empty() { name.trim_start_matches("no_") } else { name };
             let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
             plain.then(|| Written { name: name.to_owned(), lines: vec![Line { number, text: text.to_owned() }] })
         })
@@ -148,6 +151,8 @@ mod tests {
         let place = wire.place("local_interfaces");
         assert_eq!((place.file.as_deref(), place.line), (Some("/etc/exim4/exim4.conf"), Some(2)));
         assert_eq!(wire.place("spool_directory").line, None);
+        let switches = EximWire { written: written("queue_only\nno_local_from_check\n"), ..EximWire::default() };
+        assert_eq!((switches.place("queue_only").line, switches.place("local_from_check").line), (Some(1), Some(2)));
     }
 
     #[test]

@@ -20,11 +20,12 @@ pub struct Postfix {
 }
 
 /// The settings that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 65] = [
+pub const KEPT: [&str; 66] = [
     "config_directory",
     "content_filter",
     "default_process_limit",
     "default_transport",
+    "defer_transports",
     "inet_interfaces",
     "inet_protocols",
     "local_transport",

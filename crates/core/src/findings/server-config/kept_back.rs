@@ -1,0 +1,50 @@
+//! The settings by which a server leaves mail in its queue on purpose.
+
+use super::super::At;
+use crate::case::ObsId;
+use crate::questions::host::asks::Place;
+use crate::questions::host::exim::Exim;
+use crate::questions::host::postfix::Postfix;
+use crate::questions::host::queue::{MailServer, Queued};
+use crate::subject::VantageId;
+
+/// A setting that keeps mail back.
+pub(super) struct KeptBack {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// The observation of the settings.
+    pub(super) id: ObsId,
+    /// What it does, in words.
+    pub(super) does: &'static str,
+}
+
+/// The setting that keeps a message in the queue; `None` where something else does.
+pub(super) fn kept_back(at: &At<'_, VantageId>, server: MailServer, message: &Queued) -> Option<KeptBack> {
+    let says = |words: &str| message.reasons().any(|(_, reason)| reason.contains(words));
+    match server {
+        MailServer::Postfix => {
+            let postfix =
+                at.case.every::<Postfix>().find(|own| own.setting("defer_transports").is_some_and(is_given))?;
+            says("deferred transport").then(|| KeptBack {
+                place: postfix.place_in_main("defer_transports", None),
+                id: postfix.id(),
+                does: "names the transport of this mail: it waits until somebody sends it on",
+            })
+        }
+        MailServer::Exim => {
+            let exim = at.case.every::<Exim>().next()?;
+            let (setting, does) = if says("queue_domains") {
+                ("queue_domains", "names the domain of this mail: it is not even looked at before a queue run")
+            } else if message.reasons().next().is_none() && exim.setting("queue_only") == Some("true") {
+                ("queue_only", "is on: nothing is delivered before a queue run")
+            } else {
+                return None;
+            };
+            Some(KeptBack { place: exim.place(setting), id: exim.id(), does })
+        }
+    }
+}
+
+fn is_given(value: &str) -> bool {
+    !value.trim().is_empty()
+}
