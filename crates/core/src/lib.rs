@@ -17,6 +17,7 @@ pub mod probe;
 pub mod questions;
 pub mod report;
 pub mod roots;
+pub mod stamp;
 pub mod subject;
 pub mod target;
 pub mod trace;

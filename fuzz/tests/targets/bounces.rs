@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use maildoctor_core::bounce::log::{self, Clock};
+use maildoctor_core::bounce::log;
 use maildoctor_core::bounce::{self, Reading};
 use maildoctor_core::report::text::Style;
+use maildoctor_core::stamp::Clock;
 use maildoctor_fuzz::said;
 use maildoctor_wire::octets::harmful;
 

@@ -122,6 +122,18 @@ impl Report {
         }
     }
 
+    /// Whether the sentence for the manager holds `part`.
+    ///
+    /// # Errors
+    /// [`WardError::Wrong`] when it does not.
+    pub fn says(&self, part: &str) -> Result<(), WardError> {
+        if text(&self.json, "summary").contains(part) {
+            Ok(())
+        } else {
+            self.wrong(&format!("it must say that mail {part}"))
+        }
+    }
+
     /// Whether the first root cause explains the finding `code`.
     ///
     /// # Errors

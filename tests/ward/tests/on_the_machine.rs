@@ -55,13 +55,6 @@ trial! {
         report.tells("path", folder)
     }
 
-    a_spool_that_exim_may_not_write_into {
-        let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
-        run("mkdir -p /var/spool/exim4/input; chown root:root /var/spool/exim4/input; chmod 700 /var/spool/exim4/input")?;
-        let report = system.check_account(&["clinic.example", "--send"])?;
-        report.names("broken", "server-config-error")
-    }
-
     a_list_of_exim_that_lists_everyone {
         let system = Plan::healthy_but(|plan| {
             plan.mta = Mta::Exim;

@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use maildoctor_core::bounce::log::{self, Clock, HEAD_OCTETS};
+use maildoctor_core::bounce::log::{self, HEAD_OCTETS};
 use maildoctor_core::bounce::read::MAX_BOUNCE_OCTETS;
 use maildoctor_core::bounce::{self, Reading, Unreadable};
 use maildoctor_core::report::text::{Style, harmless};
+use maildoctor_core::stamp::Clock;
 
 use super::check::Format;
 use crate::{output, progress};

@@ -20,6 +20,7 @@ use crate::questions::host::about::About;
 use crate::questions::host::accepting::{Accepting, AcceptingWire};
 use crate::questions::host::asks::{List, Socket};
 use crate::questions::host::clients::Clients;
+use crate::questions::host::complaint::Visit;
 use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::Lookups;
@@ -29,6 +30,7 @@ use crate::questions::host::queue::Queue;
 use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
 use crate::questions::host::sockets::Listeners;
 use crate::questions::smtp::Message;
+use crate::questions::tcp::{Connect, ConnectWire, Opened};
 use crate::subject::{Domain, VantageId};
 use crate::target::Target;
 use crate::vantage::Footprints;
@@ -71,7 +73,7 @@ async fn read_mail(
     instances: &[PostfixView],
     exim: Option<&(&'static str, EximWire)>,
 ) {
-    let about = &about(context, target);
+    let (about, visit) = (&about(context, target), &visit(context));
     let queues = instances.iter().map(|instance| host::queue::of_postfix(context, instance.folder(), about));
     let mut logs: BTreeSet<Option<String>> = instances
         .iter()
@@ -85,7 +87,7 @@ async fn read_mail(
     logs.extend(exim.map(|(_, settings)| settings.main_log()));
     let logs = async {
         for log in &logs {
-            host::log::read(context, log.as_deref(), about).await;
+            host::log::read(context, log.as_deref(), about, visit).await;
         }
     };
     join(join_all(queues), of_exim).await;
@@ -110,6 +112,20 @@ fn about(context: &Context, target: &Target) -> About {
         about.queue_id(&message.queue_id.unwrap_or_default());
     }
     about
+}
+
+/// From where this run came to the server, and since when.
+fn visit(context: &Context) -> Visit {
+    let local = |(_, connect): (_, ConnectWire)| match connect.opened {
+        Opened::Open { local } => local.map(|local| local.ip()),
+        _ => None,
+    };
+    let ago = jiff::SignedDuration::try_from(context.recorder.now()).unwrap_or_default();
+    let now = jiff::Timestamp::now();
+    Visit {
+        clients: context.recorder.so_far::<Connect>().into_iter().filter_map(local).collect(),
+        began: now.checked_sub(ago).unwrap_or(now),
+    }
 }
 
 /// How full the disks are on which queues and mailboxes lie, each once.

@@ -179,6 +179,10 @@ impl Goal {
     fn of(case: &Case, judged: &Judged) -> Self {
         let entry = catalogue::entry(judged.finding.code);
         match entry.map(|e| (e.area.as_str(), e.code.as_str())) {
+            // Where a fault of AUTH ends every session, no mail comes in either.
+            Some(("auth", _)) if !judged.finding.claims.is_empty() && !is_for_senders_alone(case, judged) => {
+                Goal::Receive
+            }
             Some(("auth" | "client", _)) => Goal::Send,
             Some((_, "relay-denied-when-authenticated" | "relay-sender-not-owned" | "submission-closed")) => Goal::Send,
             Some(("connect" | "banner", _)) if is_for_senders_alone(case, judged) => Goal::Send,

@@ -14,6 +14,7 @@ mod envelope;
 mod firewall;
 mod found;
 mod host;
+mod log_says;
 mod mailbox;
 mod outbound;
 pub(crate) mod records;
@@ -245,6 +246,7 @@ pub fn examine_with(case: &Case, rules: &[Rule]) -> Examined {
         rule.run(case, &mut out);
     }
     outbound::assign(case, &mut out.findings);
+    log_says::add(case, &mut out.findings);
     out
 }
 

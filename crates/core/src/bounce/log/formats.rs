@@ -6,7 +6,7 @@ mod journal;
 mod syslog;
 
 use super::groups::Groups;
-use super::stamp;
+use crate::stamp;
 
 /// How many of the first lines are looked at.
 const LINES: usize = 200;

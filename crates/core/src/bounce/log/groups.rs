@@ -5,13 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use maildoctor_wire::octets::escape;
 
-use super::Clock;
 use super::event::Event;
-use super::stamp;
 use crate::bounce::judge::{self, Fault};
 use crate::bounce::read::MAX_ANSWERS;
 use crate::bounce::read::quoted::quoted;
 use crate::questions::bounce::{Action, Said};
+use crate::stamp::{self, Clock};
 
 /// The most causes that are told apart; what comes later is counted as left out.
 const MAX_GROUPS: usize = 2_000;

@@ -7,29 +7,17 @@ mod event;
 mod formats;
 mod groups;
 mod lines;
-mod stamp;
 
 use std::io::{self, Read};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::read::{Kind, Reading};
 use crate::questions::bounce::ReturnedWire;
+use crate::stamp::Clock;
 use formats::Format;
 use groups::Groups;
 
 /// How many octets of a text tell whether it is a log.
 pub const HEAD_OCTETS: usize = 64 * 1024;
-
-/// How the stamps of a log are read that say no zone or no year.
-#[derive(Debug, Clone)]
-pub struct Clock {
-    /// The present: a stamp without a year is of the last twelve months.
-    pub now: Timestamp,
-    /// The zone of stamps that name none.
-    pub zone: TimeZone,
-}
 
 /// Whether a text is a mail log, by its first octets.
 pub fn is_log(head: &[u8]) -> bool {

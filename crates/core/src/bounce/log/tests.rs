@@ -1,5 +1,6 @@
 use super::*;
 use crate::bounce::judge::judge;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 fn clock() -> Clock {

@@ -1,5 +1,6 @@
 //! AUTH: what is offered, and what became of the try.
 
+mod behind;
 mod offered;
 mod tried;
 
@@ -7,5 +8,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [offered::RULES, tried::RULES].concat()
+    [offered::RULES, tried::RULES, behind::RULES].concat()
 }

@@ -5,10 +5,15 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::command::Program;
 use crate::probe::Context;
 use crate::questions::host::about::About;
+use crate::questions::host::complaint::{Visit, complaints};
 use crate::questions::host::log::{JOURNAL, Log, LogWire, journal, pick};
+use crate::stamp::Clock;
 
 /// How much of a log is read, from its end, in octets.
 const MAX_TAIL: u64 = 8 * 1024 * 1024;
@@ -21,15 +26,15 @@ const LIMIT: Duration = Duration::from_secs(10);
 const USUAL: [&str; 2] = ["/var/log/mail.log", "/var/log/maillog"];
 
 /// Reads the log in `named`, or where logs usually lie, or the journal.
-pub async fn read(context: &Context, named: Option<&str>, about: &About) {
+pub async fn read(context: &Context, named: Option<&str>, about: &About, visit: &Visit) {
     let file = named.or_else(|| USUAL.into_iter().find(|path| Path::new(path).exists()));
     let read = async {
         match file {
             Some(path) => match tail(path) {
-                Ok((text, whole)) => pick(&text, about, whole),
+                Ok((text, whole)) => picked(&text, about, whole, visit),
                 Err(error) => LogWire::unreadable(format!("{path} cannot be read: {error}")),
             },
-            None => from_journal(context, about).await,
+            None => from_journal(context, about, visit).await,
         }
     };
     let (wire, times) = context.timed(read).await;
@@ -39,7 +44,13 @@ pub async fn read(context: &Context, named: Option<&str>, about: &About) {
     super::record(context, &Log { source: file.unwrap_or(JOURNAL).to_owned() }, times, &wire);
 }
 
-async fn from_journal(context: &Context, about: &About) -> LogWire {
+/// What matters in a log, with what the server complained of while we were there.
+fn picked(text: &str, about: &About, whole: bool, visit: &Visit) -> LogWire {
+    let clock = Clock { now: Timestamp::now(), zone: TimeZone::system() };
+    LogWire { complaints: complaints(text, visit, &clock), ..pick(text, about, whole) }
+}
+
+async fn from_journal(context: &Context, about: &About, visit: &Visit) -> LogWire {
     // Facility 2 is mail (RFC 5424 section 6.2.1), whatever the program calls itself.
     let program = Program::new("journalctl", LIMIT.min(context.left())).args([
         "--no-pager",
@@ -51,7 +62,7 @@ async fn from_journal(context: &Context, about: &About) -> LogWire {
         "SYSLOG_FACILITY=2",
     ]);
     match program.run().await {
-        Ok(said) => pick(&journal(&said.text), about, false),
+        Ok(said) => picked(&journal(&said.text), about, false, visit),
         Err(error) => LogWire::unreadable(error.to_string()),
     }
 }

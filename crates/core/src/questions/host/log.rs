@@ -34,6 +34,9 @@ pub struct LogWire {
     pub about: Vec<String>,
     /// The warnings and errors, in order.
     pub warnings: Vec<String>,
+    /// What the processes that served this run complain of, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<String>,
     /// How many deliveries to port 25 of other machines succeeded.
     pub sent_outside: u32,
     /// How many tries met silence there.
@@ -112,8 +115,13 @@ fn push(lines: &mut VecDeque<String>, line: &str) {
     if lines.len() == MAX_LINES {
         lines.pop_front();
     }
-    let short: String = line.chars().take(MAX_LINE).collect();
-    lines.push_back(escape(short.as_bytes()));
+    lines.push_back(short(line));
+}
+
+/// A line that is not too long, its control characters escaped.
+pub(super) fn short(line: &str) -> String {
+    let start: String = line.chars().take(MAX_LINE).collect();
+    escape(start.as_bytes())
 }
 
 /// The queue id that a line is about: after Postfix's `program[123]: `, or Exim's third word.

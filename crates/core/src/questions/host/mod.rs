@@ -5,6 +5,7 @@ pub mod about;
 pub mod accepting;
 pub mod asks;
 pub mod clients;
+pub mod complaint;
 pub(super) mod describe;
 pub mod exim;
 pub mod log;

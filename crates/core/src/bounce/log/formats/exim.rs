@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::event::{Event, after, until};
-use super::super::stamp;
 use crate::questions::bounce::Action;
+use crate::stamp;
 
 /// The message id at the beginning of a text: `1abCDE-000123-AB`, since 4.97 `1abCDE-00000001234-ABcd`.
 pub(super) fn id(rest: &[u8]) -> Option<&[u8]> {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use super::super::event::{Event, after, between, until};
-use super::super::stamp;
 use crate::questions::bounce::Action;
+use crate::stamp;
 
 /// Finders that are built once: each is asked of every line.
 static STATUS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", status="));

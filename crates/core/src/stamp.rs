@@ -3,13 +3,22 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::Clock;
+use jiff::tz::TimeZone;
+
+/// How the stamps of a log are read that say no zone or no year.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    /// The present: a stamp without a year is of the last twelve months.
+    pub now: Timestamp,
+    /// The zone of stamps that name none.
+    pub zone: TimeZone,
+}
 
 /// How long a stamp is at most, in octets.
-pub(super) const MAX_OCTETS: usize = 40;
+pub(crate) const MAX_OCTETS: usize = 40;
 
 /// The stamp at the beginning of a line: its octets, and what follows it.
-pub(super) fn split(line: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let digits = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
     let end = if digits(0) && digits(3) && line.get(4) == Some(&b'-') {
         // `2026-11-24T13:00:05+01:00 `, or `2026-11-24 13:00:05.123 +0100 `: a blank, then maybe a zone.
@@ -36,7 +45,7 @@ fn is_syslog(stamp: &[u8]) -> bool {
 }
 
 /// The instant of a stamp.
-pub(super) fn read(stamp: &[u8], clock: &Clock) -> Option<Timestamp> {
+pub(crate) fn read(stamp: &[u8], clock: &Clock) -> Option<Timestamp> {
     let text = std::str::from_utf8(stamp).ok()?.trim();
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return Timestamp::from_microsecond(text.parse().ok()?).ok();
@@ -63,7 +72,6 @@ pub(super) fn read(stamp: &[u8], clock: &Clock) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::TimeZone;
 
     #[test]
     fn stamps_of_all_forms() {

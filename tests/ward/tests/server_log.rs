@@ -1,0 +1,78 @@
+//! What a server's own log says of the reason, seen from its host.
+
+use std::process::Command;
+
+use maildoctor_ward::{Mta, Plan, Report, WardError, output_of, trial};
+
+/// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
+const TRUE_ADVICE: &[&str] = &["mx-single", "auth-only-after-tls", "vrfy-enabled"];
+
+/// An account is tried on a system with one thing broken, and its host is looked at.
+fn broken(change: impl FnOnce(&mut Plan)) -> Result<Report, WardError> {
+    Plan::healthy_but(change)?.check_account(&["anna@clinic.example", "--on-host"])
+}
+
+/// The only fault is `code`, and the log's words stand with it.
+fn log_tells(report: &Report, verdict: &str, code: &str, words: &str) -> Result<(), WardError> {
+    report.names_only(verdict, code, TRUE_ADVICE)?;
+    report.tells("log", words)
+}
+
+trial! {
+    a_table_that_was_never_made {
+        let report = broken(|plan| { plan.postfix.set("virtual_mailbox_maps", "hash:/etc/postfix/gone"); })?;
+        log_tells(&report, "broken", "server-config-error", "open database /etc/postfix/gone.db")
+    }
+
+    a_kind_of_table_that_is_not_installed {
+        let report = broken(|plan| { plan.postfix.set("virtual_mailbox_maps", "mysql:/etc/postfix/gone.cf"); })?;
+        log_tells(&report, "broken", "server-config-error", "unsupported dictionary type: mysql")
+    }
+
+    a_policy_service_that_is_not_there {
+        let restrictions = "reject_unauth_destination check_policy_service unix:private/gone";
+        let report = broken(|plan| { plan.postfix.set("smtpd_recipient_restrictions", restrictions); })?;
+        log_tells(&report, "broken", "server-config-error", "connect to private/gone")
+    }
+
+    a_milter_that_is_not_there {
+        let report = broken(|plan| { plan.postfix.set("smtpd_milters", "unix:/run/gone.sock"); })?;
+        log_tells(&report, "broken", "server-config-error", "connect to Milter service unix:/run/gone.sock")
+    }
+
+    a_certificate_that_is_not_there {
+        let report = broken(|plan| { plan.postfix.set("smtpd_tls_chain_files", "/etc/postfix/gone.pem"); })?;
+        report.names("degraded", "tls-handshake-failed")?;
+        report.tells("log", "/etc/postfix/gone.pem")
+    }
+
+    a_socket_for_passwords_that_is_not_there {
+        let report = broken(|plan| { plan.postfix.set("smtpd_sasl_path", "private/gone"); })?;
+        log_tells(&report, "broken", "auth-backend-down", "private/gone")?;
+        report.explains("connect-reset")
+    }
+
+    passwords_on_every_port_and_nobody_to_check_them {
+        let report = broken(|plan| {
+            plan.postfix.set("smtpd_sasl_auth_enable", "yes");
+            plan.dovecot = None;
+        })?;
+        report.names("broken", "auth-backend-down")?;
+        report.says("does not arrive")
+    }
+
+    a_domain_in_two_lists {
+        let report = broken(|plan| { plan.postfix.set("mydestination", "clinic.example"); })?;
+        report.names("broken", "recipient-unknown")?;
+        report.tells("log", "do not list domain clinic.example in BOTH")
+    }
+
+    a_spool_that_exim_may_not_write_into {
+        let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
+        let take = "mkdir -p /var/spool/exim4/input; chown root:root /var/spool/exim4/input; chmod 700 /var/spool/exim4/input";
+        output_of(Command::new("sh").args(["-euc", take]))?;
+        let report = system.check_account(&["clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "Permission denied")
+    }
+}
