@@ -21,6 +21,7 @@ use crate::questions::host::accepting::{Accepting, AcceptingWire};
 use crate::questions::host::asks::{List, Socket};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::complaint::Visit;
+use crate::questions::host::dovecot::{Dovecot, DovecotWire};
 use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::Lookups;
@@ -50,7 +51,7 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     host::sockets::read(context).await;
     host::machine::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
-    let exim = host::exim::settings(context).await;
+    let (exim, dovecot) = join(host::exim::settings(context), host::dovecot::settings(context)).await;
     disks(context, instances, exim.as_ref().map(|(_, settings)| settings)).await;
     let lists = join_all(instances.iter().map(|instance| one_postfix(context, target, instance, system.as_ref())));
     let mail = async {
@@ -58,7 +59,7 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
         // Where the look takes until the end, there is still something to be read.
         let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
         if context.options.wants("server-config") {
-            read_mail(context, target, instances, exim.as_ref()).await;
+            read_mail(context, target, instances, exim.as_ref(), dovecot.as_ref()).await;
         }
     };
     let of_exim = exim.as_ref().map(|(_, settings)| settings.asks().lists).unwrap_or_default();
@@ -72,6 +73,7 @@ async fn read_mail(
     target: &Target,
     instances: &[PostfixView],
     exim: Option<&(&'static str, EximWire)>,
+    dovecot: Option<&DovecotWire>,
 ) {
     let (about, visit) = (&about(context, target), &visit(context));
     let queues = instances.iter().map(|instance| host::queue::of_postfix(context, instance.folder(), about));
@@ -85,6 +87,7 @@ async fn read_mail(
         }
     };
     logs.extend(exim.map(|(_, settings)| settings.main_log()));
+    logs.extend(dovecot.map(|settings| settings.log().map(str::to_owned)));
     let logs = async {
         for log in &logs {
             host::log::read(context, log.as_deref(), about, visit).await;
@@ -257,9 +260,16 @@ fn programs(instances: &[PostfixView]) -> Vec<u16> {
 /// Says that this machine was not read.
 pub(super) fn leave_out(recorder: &Recorder) {
     skip(recorder, "what a server looks up is seen only on its own host", "");
-    for probe in
-        [Accepting::PROBE, Listeners::PROBE, Machine::PROBE, Disk::PROBE, Postfix::PROBE, Queue::PROBE, Log::PROBE]
-    {
+    for probe in [
+        Accepting::PROBE,
+        Listeners::PROBE,
+        Machine::PROBE,
+        Disk::PROBE,
+        Postfix::PROBE,
+        Dovecot::PROBE,
+        Queue::PROBE,
+        Log::PROBE,
+    ] {
         recorder.skip(probe, None, "a server's settings, sockets, queue and log are read only on its own host", "");
     }
 }

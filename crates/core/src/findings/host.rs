@@ -67,22 +67,23 @@ pub(super) fn ours(at: &At<'_, Service>) -> Result<bool, Why> {
 
 /// The services under test that are this machine's own.
 pub(super) fn ours_of(case: &Case) -> Vec<Service> {
-    let Some(machine) = case.every::<Machine>().next() else {
-        return Vec::new();
-    };
+    services(case, &[Role::Smtp, Role::Submission, Role::Smtps], &VantageId::local(), true)
+        .into_iter()
+        .filter(|service| is_here(case, service))
+        .collect()
+}
+
+/// Whether a service is of this machine, by its address or by the name that we came by.
+pub(super) fn is_here(case: &Case, service: &Service) -> bool {
+    let Some(machine) = case.every::<Machine>().next() else { return false };
     let mut names: Vec<String> = vec![machine.hostname.clone()];
     names.extend(case.every::<Postfix>().filter_map(|p| p.setting("myhostname").map(str::to_ascii_lowercase)));
     names.extend(case.every::<Exim>().filter_map(|e| e.setting("primary_hostname").map(str::to_ascii_lowercase)));
     // A name without a dot is that of many machines.
     names.retain(|name| name.contains('.') && !name.starts_with("localhost."));
-    let named = |service: &Service| {
-        let tried = case.every::<Connect>().filter(|seen| seen.observation().subject == (*service).into());
-        tried.filter_map(|seen| seen.host.clone()).any(|host| names.contains(&host.to_ascii_lowercase()))
-    };
-    services(case, &[Role::Smtp, Role::Submission, Role::Smtps], &VantageId::local(), true)
-        .into_iter()
-        .filter(|service| machine.addresses.contains(&service.0.ip()) || named(service))
-        .collect()
+    let tried = case.every::<Connect>().filter(|seen| seen.observation().subject == (*service).into());
+    machine.addresses.contains(&service.0.ip())
+        || tried.filter_map(|seen| seen.host.clone()).any(|host| names.contains(&host.to_ascii_lowercase()))
 }
 
 /// The queue ids of the messages that this run sent.

@@ -2,6 +2,8 @@
 //! pop3-unreachable, imap-login-failed, imap-cert-problem, accepted-not-delivered, delivered-to-junk,
 //! delivered-late, delivered-altered, delivered-elsewhere, hop-slow.
 
+use super::host::is_here;
+use super::server_config::dovecot::not_spoken;
 use super::ways::{called, shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{ObsId, Seen, Span, Why};
@@ -38,7 +40,8 @@ const HOP_SLOW_S: i64 = 60;
 fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let connect = at.ask(&Connect)?;
     if connect.kept_out() {
-        found
+        let protocol = if matches!(connect.role, Role::Imap | Role::Imaps) { "imap" } else { "pop3" };
+        let finding = found
             .is(at.on)
             // POP3 is looked at only where somebody named it as theirs.
             .severity(Severity::Degraded)
@@ -47,6 +50,14 @@ fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("port", at.on.0.port())
             .witnessed(connect.id())
             .owes_step(connect.id());
+        let unserved = not_spoken(at.case, protocol).filter(|_| is_here(at.case, &at.on));
+        if let Some(unserved) = unserved {
+            let says = format!("{}; {}", finding.says, unserved.why);
+            finding.says(says).witnessed(unserved.id);
+            unserved.place.iter().for_each(|place| {
+                finding.stands_at(place);
+            });
+        }
     }
     found.state()
 }

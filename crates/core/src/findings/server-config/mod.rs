@@ -2,16 +2,28 @@
 //! banner as well.
 
 pub(super) mod clock;
+pub(super) mod dovecot;
 mod kept_back;
 mod processes;
 mod programs;
 mod queue;
 mod resources;
 mod service;
+mod transport;
 
 use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [queue::RULES, service::RULES, resources::RULES, clock::RULES, programs::RULES, processes::RULES].concat()
+    [
+        queue::RULES,
+        transport::RULES,
+        service::RULES,
+        dovecot::RULES,
+        resources::RULES,
+        clock::RULES,
+        programs::RULES,
+        processes::RULES,
+    ]
+    .concat()
 }

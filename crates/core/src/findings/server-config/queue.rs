@@ -1,4 +1,4 @@
-//! What lies in the server's queue, and why: queue-stuck, queue-held, transport-broken, outbound-port25-blocked.
+//! What lies in the server's queue, and why: queue-stuck, queue-held, outbound-port25-blocked.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use super::super::host::{every, is_under_test, sent};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, Told};
 use super::kept_back::kept_back;
-use crate::case::{Case, ObsId, Seen, Why};
+use crate::case::{ObsId, Seen, Why};
 use crate::catalogue::Severity;
 use crate::questions::host::asks::Place;
 use crate::questions::host::log::{JOURNAL, Log};
 use crate::questions::host::obstacle::{Obstacle, obstacle, outside_answered};
-use crate::questions::host::postfix::{Postfix, PostfixView};
+use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::{MailServer, Queue, QueueWire, Queued, Standing};
 use crate::questions::mailbox::{Arrival, Arrived};
 use crate::subject::VantageId;
@@ -19,7 +19,6 @@ use crate::subject::VantageId;
 pub(super) const RULES: &[Rule] = &[
     Rule::vantage(&["queue-stuck"], stuck).over_all_vantages(),
     Rule::vantage(&["queue-held"], held).over_all_vantages(),
-    Rule::vantage(&["transport-broken"], transport).over_all_vantages(),
     Rule::vantage(&["outbound-port25-blocked"], outbound).over_all_vantages(),
 ];
 
@@ -36,9 +35,9 @@ const SCANNED_S: u64 = 600;
 const MANY: usize = 3;
 
 /// The queue of one mail server, with what is asked of it again and again.
-struct Looked<'c> {
-    queue: Seen<'c, QueueWire>,
-    server: Option<MailServer>,
+pub(super) struct Looked<'c> {
+    pub(super) queue: Seen<'c, QueueWire>,
+    pub(super) server: Option<MailServer>,
     /// The messages that this run sent.
     sent: Vec<String>,
     /// None of the servers outside answers.
@@ -53,7 +52,7 @@ struct ShutIn {
     logs: Vec<ObsId>,
 }
 
-fn queues<'c>(at: &At<'c, VantageId>) -> Result<Vec<Looked<'c>>, Why> {
+pub(super) fn queues<'c>(at: &At<'c, VantageId>) -> Result<Vec<Looked<'c>>, Why> {
     let like = Queue { server: MailServer::Postfix, settings: String::new() };
     let sent = sent(at.case);
     let look = |queue: Seen<'c, QueueWire>| {
@@ -73,7 +72,7 @@ impl<'c> Looked<'c> {
     }
 
     /// Whether a message waits for the recipients under test for longer than it should.
-    fn waits_too_long(&self, at: &At<'_, VantageId>, message: &Queued) -> bool {
+    pub(super) fn waits_too_long(&self, at: &At<'_, VantageId>, message: &Queued) -> bool {
         let patience = if at.case.target.address.is_some() { YOUNG_S } else { PATIENT_S };
         let under_test = message.recipients.iter().any(|waiting| is_under_test(at.case, &waiting.address));
         self.sent_by_us(message) || (under_test && message.age_s >= patience)
@@ -197,77 +196,6 @@ fn what_holds(at: &At<'_, VantageId>) -> Option<(Place, ObsId)> {
     })
 }
 
-fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
-    for looked in queues(at)? {
-        let fails = |message: &&Queued| {
-            message.standing != Standing::Held
-                && looked.waits_too_long(at, message)
-                && message.reasons().any(|(_, reason)| obstacle(reason) == Obstacle::Agent)
-        };
-        let failing: Vec<&Queued> = looked.queue.view().messages.iter().filter(fails).collect();
-        let Some(oldest) = failing.iter().max_by_key(|message| message.age_s) else {
-            continue;
-        };
-        let reason = oldest.reasons().map(|(_, reason)| reason).find(|reason| obstacle(reason) == Obstacle::Agent);
-        let reason = reason.unwrap_or_default();
-        let finding = found.is(Key::Named("agent".to_owned()));
-        finding
-            .says(format!(
-                "{} in the server's queue, for it cannot hand {} to its delivery agent: \"{reason}\"",
-                counted(failing.len(), "waits", "wait"),
-                if failing.len() == 1 { "it" } else { "them" }
-            ))
-            .detail("count", failing.len())
-            .detail("queue_id", oldest.id.as_str())
-            .detail("reason", reason)
-            .witnessed(looked.queue.id())
-            .claims(looked.queue.id(), Share::Whole, Basis::Witnessed);
-        explains_what_is_missed(at, finding, &failing);
-        log_proof(at, finding, oldest);
-        if looked.server == Some(MailServer::Postfix)
-            && let Some((place, id)) = at
-                .case
-                .every::<Postfix>()
-                .find_map(|p| Some((names_agent(&p, reason, missing_service(at.case))?, p.id())))
-        {
-            finding.stands_at(&place).witnessed(id);
-        }
-    }
-    found.state()
-}
-
-/// The service of master.cf that Postfix's queue manager did not find, in the words of its log.
-fn missing_service<'c>(case: &'c Case) -> Option<&'c str> {
-    let named = |line: &'c String| line.split_once("connect to transport private/")?.1.split(':').next();
-    case.every::<Log>().find_map(|log| log.view().warnings.iter().rev().find_map(named))
-}
-
-/// The setting of Postfix that names the agent which a reason complains of.
-fn names_agent(postfix: &PostfixView, reason: &str, missing: Option<&str>) -> Option<Place> {
-    const NAMING: [&str; 6] = [
-        "virtual_transport",
-        "mailbox_transport",
-        "local_transport",
-        "relay_transport",
-        "default_transport",
-        "content_filter",
-    ];
-    let runs = |service: &str| postfix.wire.services.iter().any(|own| own.name == service && own.kind == "unix");
-    let complained_of = |value: &str| {
-        // `lmtp:unix:private/dovecot-lmtp`, `lmtp:[127.0.0.1]:24`, or `dovecot:` for a service of master.cf.
-        let (service, hop) = value.split_once(':').unwrap_or((value, ""));
-        let hop = hop.trim_start_matches("unix:").trim_start_matches("inet:");
-        let host = hop.trim_start_matches('[').split([']', ':']).next().unwrap_or(hop);
-        let unavailable = reason.contains("mail transport unavailable")
-            && missing.map_or_else(|| !runs(service), |missing| missing == service);
-        unavailable || (!host.is_empty() && reason.contains(host))
-    };
-    NAMING.into_iter().find_map(|name| {
-        let value = postfix.setting(name).filter(|value| !value.is_empty())?;
-        complained_of(value).then(|| postfix.place_in_main(name, None))
-    })
-}
-
 fn outbound(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     every(at, &Log { source: JOURNAL.to_owned() })?;
     for looked in queues(at)? {
@@ -318,7 +246,7 @@ fn shut_in(at: &At<'_, VantageId>, queue: &Seen<'_, QueueWire>) -> Option<ShutIn
 }
 
 /// A message of ours that did not arrive, and is one of these.
-fn explains_what_is_missed(at: &At<'_, VantageId>, finding: &mut Finding, messages: &[&Queued]) {
+pub(super) fn explains_what_is_missed(at: &At<'_, VantageId>, finding: &mut Finding, messages: &[&Queued]) {
     for arrival in at.case.every::<Arrival>() {
         let missing = matches!(arrival.arrived, Arrived::Missing { .. });
         let is_one = |id: &String| messages.iter().any(|message| message.id == *id);
@@ -329,7 +257,7 @@ fn explains_what_is_missed(at: &At<'_, VantageId>, finding: &mut Finding, messag
 }
 
 /// The log that speaks of a message proves it as well.
-fn log_proof(at: &At<'_, VantageId>, finding: &mut Finding, message: &Queued) {
+pub(super) fn log_proof(at: &At<'_, VantageId>, finding: &mut Finding, message: &Queued) {
     for log in at.case.every::<Log>() {
         if let Some(line) = log.last_with(&message.id) {
             finding.detail("log", line).witnessed(log.id());
@@ -337,7 +265,7 @@ fn log_proof(at: &At<'_, VantageId>, finding: &mut Finding, message: &Queued) {
     }
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 message {one}") } else { format!("{count} messages {many}") }
 }
 

@@ -47,7 +47,7 @@ pub async fn read(context: &Context, named: Option<&str>, about: &About, visit: 
 /// What matters in a log, with what the server complained of while we were there.
 fn picked(text: &str, about: &About, whole: bool, visit: &Visit) -> LogWire {
     let clock = Clock { now: Timestamp::now(), zone: TimeZone::system() };
-    LogWire { complaints: complaints(text, visit, &clock), ..pick(text, about, whole) }
+    LogWire { complaints: complaints(text, about, visit, &clock), ..pick(text, about, whole) }
 }
 
 async fn from_journal(context: &Context, about: &About, visit: &Visit) -> LogWire {

@@ -3,6 +3,7 @@
 pub mod accepting;
 pub mod capture;
 pub mod command;
+pub mod dovecot;
 pub mod exim;
 pub mod files;
 pub mod log;

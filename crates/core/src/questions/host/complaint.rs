@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::about::About;
 use super::log::{message_id, short};
 use crate::stamp::{self, Clock};
 
@@ -38,10 +39,12 @@ pub enum Complaint {
     Spool,
     /// A domain stands in two lists of its settings that exclude each other.
     Twice,
+    /// Dovecot could not put a message into a mailbox.
+    Delivery,
 }
 
 /// The words of each. A message that a client can bring about is in none of them.
-const WORDS: [(&str, Complaint); 25] = [
+const WORDS: [(&str, Complaint); 26] = [
     ("no SASL authentication mechanisms", Complaint::Passwords),
     ("SASL: Connect to ", Complaint::Passwords),
     ("cannot connect to saslauthd", Complaint::Passwords),
@@ -67,10 +70,11 @@ const WORDS: [(&str, Complaint); 25] = [
     ("mail_queue_enter: create file ", Complaint::Spool),
     ("Failed to create spool file ", Complaint::Spool),
     ("do not list domain ", Complaint::Twice),
+    ("Error: ", Complaint::Delivery),
 ];
 
 /// How a message begins that is a complaint: Postfix marks them, Exim's have their own words.
-const MARKS: [&str; 5] = ["warning: ", "error: ", "fatal: ", "panic: ", "Failed to create spool file "];
+const MARKS: [&str; 6] = ["warning: ", "error: ", "fatal: ", "panic: ", "Error: ", "Failed to create spool file "];
 
 /// What stands for the process in the lines of Exim, which name none.
 const EXIM: &str = "exim";
@@ -87,8 +91,9 @@ pub fn message(kept: &str) -> &str {
 }
 
 /// The lines in which a process complains that served us, since the run began, each said once; and those that concern whoever
-/// comes: by which a process ended that could serve nobody, or which tell of the queue or of the settings as a whole.
-pub fn complaints(text: &str, visit: &Visit, clock: &Clock) -> Vec<String> {
+/// comes: by which a process ended that could serve nobody, or which tell of the queue or of the settings as a whole; and what
+/// went wrong with a delivery to whom the run is about.
+pub fn complaints(text: &str, about: &About, visit: &Visit, clock: &Clock) -> Vec<String> {
     let began = visit.began.checked_sub(SignedDuration::from_secs(1)).unwrap_or(visit.began);
     let since = |line: &&str| {
         let (stamp, _) = stamp::split(line.as_bytes());
@@ -106,8 +111,12 @@ pub fn complaints(text: &str, visit: &Visit, clock: &Clock) -> Vec<String> {
     let mut kept = Vec::new();
     for (process, message) in parts {
         let Some(complaint) = complaint(message) else { continue };
-        let whole = matches!(complaint, Complaint::Spool | Complaint::Twice) || message.starts_with("fatal: ");
-        if (whole || served.contains(process)) && kept.len() < MAX_KEPT && said.insert(message) {
+        let ours = match complaint {
+            Complaint::Spool | Complaint::Twice => true,
+            Complaint::Delivery => about.is_in(process),
+            _ => message.starts_with("fatal: ") || served.contains(process),
+        };
+        if ours && kept.len() < MAX_KEPT && said.insert(message) {
             kept.push(short(&format!("{process}: {message}")));
         }
     }
@@ -122,8 +131,12 @@ impl Visit {
     }
 }
 
-/// `program[123]` and what it says; Exim's lines have an id before that, if anything.
+/// `program[123]` and what it says; Exim's lines have an id before that, if anything, and Dovecot's the user in place of a
+/// number.
 fn process(line: &str) -> Option<(&str, &str)> {
+    if let Some(delivery) = delivery(line) {
+        return Some(delivery);
+    }
     let Some((head, message)) = line.split_once("]: ") else {
         let (_, rest) = stamp::split(line.as_bytes());
         let rest = std::str::from_utf8(rest).ok()?;
@@ -133,6 +146,14 @@ fn process(line: &str) -> Option<(&str, &str)> {
     let from = head.rfind(' ').map_or(0, |at| at + 1);
     let process = line.get(from..=head.len())?;
     process.contains('[').then_some((process, message))
+}
+
+/// `lmtp(anna@clinic.example)<107><…>: Error: …`
+fn delivery(line: &str) -> Option<(&str, &str)> {
+    let at = line.find(": Error: ")?;
+    let (head, message) = line.split_at_checked(at)?;
+    let process = head.rsplit(' ').next().filter(|word| word.starts_with("lmtp(") || word.starts_with("lda("))?;
+    Some((process.split('<').next().unwrap_or(process), message.trim_start_matches(": ")))
 }
 
 #[cfg(test)]
@@ -154,11 +175,20 @@ Nov 24 13:00:02 mx postfix/smtpd[81]: error: open database /etc/postfix/gone.db:
 Nov 24 13:00:02 mx postfix/smtpd[81]: warning: hostname us does not resolve to address 192.0.2.9
 Nov 24 13:00:02 mx postfix/smtpd[83]: fatal: no SASL authentication mechanisms
 2026-11-24 13:00:03 1vNabc-000000001aB-2cDe Failed to create spool file /var/spool/exim4//input//x-D: Permission denied
+Nov 24 13:00:03 lmtp(anna@example.org)<1><x>: Error: lmtp-server: conn unix:pid=1 [1]: rcpt anna@example.org: No space left on device
+Nov 24 13:00:03 lmtp(bert@example.org)<1><x>: Error: lmtp-server: conn unix:pid=1 [1]: rcpt bert@example.org: Permission denied
+Nov 24 13:00:03 imap(anna@example.org)<1><x>: Error: chdir failed
 2026-11-24 13:00:03 H=x [192.0.2.10] rejected RCPT <Failed to create spool file @x>
 ";
 
     fn clock() -> Clock {
         Clock { now: "2026-11-24T14:00:00Z".parse().unwrap(), zone: TimeZone::UTC }
+    }
+
+    fn about() -> About {
+        let mut about = About::default();
+        about.address("anna@example.org");
+        about
     }
 
     fn visit() -> Visit {
@@ -168,16 +198,17 @@ Nov 24 13:00:02 mx postfix/smtpd[83]: fatal: no SASL authentication mechanisms
     #[test]
     fn only_what_served_us_counts_and_only_since_we_came() {
         assert_eq!(
-            complaints(LOG, &visit(), &clock()),
+            complaints(LOG, &about(), &visit(), &clock()),
             [
                 "postfix/smtpd[81]: error: open database /etc/postfix/gone.db: No such file or directory",
                 "postfix/smtpd[81]: warning: hash:/etc/postfix/gone lookup error for \"anna@example.org\"",
                 "postfix/smtpd[83]: fatal: no SASL authentication mechanisms",
                 "exim: Failed to create spool file /var/spool/exim4//input//x-D: Permission denied",
+                "lmtp(anna@example.org): Error: lmtp-server: conn unix:pid=1 [1]: rcpt anna@example.org: No space left on device",
             ]
         );
         let nobody = Visit { clients: BTreeSet::new(), ..visit() };
-        assert_eq!(complaints(LOG, &nobody, &clock()).len(), 2);
+        assert_eq!(complaints(LOG, &About::default(), &nobody, &clock()).len(), 2);
     }
 
     #[test]
@@ -206,7 +237,7 @@ Nov 24 13:00:02 mx postfix/smtpd[83]: fatal: no SASL authentication mechanisms
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[ -~\n]{0,300}") {
-            let _ = complaints(&text, &visit(), &clock());
+            let _ = complaints(&text, &about(), &visit(), &clock());
         }
     }
 }

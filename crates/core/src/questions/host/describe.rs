@@ -1,6 +1,7 @@
 //! What was seen on the host, in one line each.
 
 use super::clients::ClientsWire;
+use super::dovecot::{Dovecot, DovecotWire};
 use super::exim::Exim;
 use super::log::{Log, LogWire};
 use super::lookups::{Ended, Lookup, LookupsWire, Quality};
@@ -90,6 +91,7 @@ pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<Stri
             let addresses: Vec<String> = wire.addresses.iter().map(ToString::to_string).collect();
             format!("this machine is {}, with {}", wire.hostname, addresses.join(", "))
         }),
+        Dovecot::PROBE => read::<Dovecot>(observation).map(|wire| of_dovecot(&wire)),
         Disk::PROBE => read::<Disk>(observation).map(|wire| match wire.flaw {
             Some(flaw) => flaw,
             None => format!(
@@ -139,6 +141,17 @@ fn of_postfix(folder: &str, wire: &PostfixWire) -> String {
     format!("settings of Postfix{version} in {folder}{flaw}")
 }
 
+fn of_dovecot(wire: &DovecotWire) -> String {
+    let runs = match wire.runs {
+        Some(true) => "; it runs",
+        Some(false) => "; it does not run",
+        None => "",
+    };
+    let flaw = wire.flaws.first().map(|flaw| format!(": {flaw}")).unwrap_or_default();
+    let spoken = wire.setting("protocols").map(|list| format!(", protocols {list}")).unwrap_or_default();
+    format!("settings of Dovecot{spoken}{runs}{flaw}")
+}
+
 /// How much lies in a queue.
 fn of_queue(server: &str, wire: &QueueWire) -> String {
     if let Some(flaw) = &wire.flaw {
@@ -157,6 +170,9 @@ fn of_queue(server: &str, wire: &QueueWire) -> String {
 fn of_log(source: &str, wire: &LogWire) -> String {
     if let Some(flaw) = &wire.flaw {
         return format!("log {source}: {flaw}");
+    }
+    if let Some(line) = wire.complaints.first() {
+        return format!("log {source}, complaints of the processes that served us: {line}");
     }
     match wire.about.last() {
         Some(line) => format!("log {source}, {} lines about this mail, the last: {line}", wire.about.len()),

@@ -7,6 +7,7 @@ pub mod asks;
 pub mod clients;
 pub mod complaint;
 pub(super) mod describe;
+pub mod dovecot;
 pub mod exim;
 pub mod log;
 pub mod lookups;

@@ -64,6 +64,13 @@ pub fn obstacle(reason: &str) -> Obstacle {
     }
 }
 
+/// The socket of this machine that a reason complains of, as the settings name it.
+pub fn socket(reason: &str) -> Option<&str> {
+    let (_, from) = reason.split_once('[')?;
+    let (peer, _) = from.split_once(']')?;
+    peer.contains('/').then_some(peer)
+}
+
 /// Whether a server outside answered, whatever it said: then the way out is open.
 pub fn outside_answered(reason: &str) -> bool {
     let lower = reason.to_ascii_lowercase();

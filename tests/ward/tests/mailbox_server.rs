@@ -1,0 +1,67 @@
+//! What the Dovecot behind a mail server has to do with it, seen from the host.
+
+use std::process::Command;
+
+use maildoctor_ward::{Plan, Report, WardError, output_of, trial};
+
+/// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
+const TRUE_ADVICE: &[&str] = &["mx-single", "auth-only-after-tls", "vrfy-enabled"];
+
+/// The whole round trip on a system with one thing broken, its host looked at, and waited for less long than people would.
+fn round_trip(change: impl FnOnce(&mut Plan), then: &str) -> Result<Report, WardError> {
+    let system = Plan::healthy_but(change)?;
+    output_of(Command::new("sh").args(["-euc", then]))?;
+    let mailbox = "imaps://mx1.clinic.example";
+    system.check_account(&["clinic.example", "--on-host", "--send", "--mailbox", mailbox, "--deadline", "12s"])
+}
+
+/// A system whose Dovecot speaks these protocols alone.
+fn that_speaks(protocols: &str) -> Result<Report, WardError> {
+    let speak = |plan: &mut Plan| plan.dovecot.iter_mut().for_each(|dovecot| dovecot.protocols = protocols.to_owned());
+    round_trip(speak, "true")
+}
+
+trial! {
+    it_was_stopped {
+        let stop = "kill $(cat /run/dovecot/master.pid); while [ -e /run/dovecot/master.pid ]; do sleep 0.1; done";
+        let report = round_trip(|_| (), stop)?;
+        report.names_only("broken", "service-not-running", TRUE_ADVICE)?;
+        report.tells("server", "Dovecot")?;
+        for symptom in ["auth-backend-down", "transport-broken", "imap-unreachable"] {
+            report.explains(symptom)?;
+        }
+        Ok(())
+    }
+
+    it_does_not_speak_lmtp {
+        let report = that_speaks("imap pop3")?;
+        report.names_only("broken", "transport-broken", TRUE_ADVICE)?;
+        report.says("Dovecot does not speak lmtp")?;
+        report.tells("setting", "protocols")
+    }
+
+    it_does_not_speak_imap {
+        let report = that_speaks("pop3 lmtp")?;
+        report.names_only("degraded", "imap-unreachable", TRUE_ADVICE)?;
+        report.says("Dovecot does not speak imap")
+    }
+
+    it_takes_mail_at_another_socket {
+        let report = round_trip(|plan| { plan.postfix.set("virtual_transport", "lmtp:unix:private/gone"); }, "true")?;
+        report.names_only("broken", "transport-broken", TRUE_ADVICE)?;
+        report.says("listens at /var/spool/postfix/private/dovecot-lmtp, and not there")?;
+        report.tells("setting", "virtual_transport")
+    }
+
+    it_checks_passwords_at_another_socket {
+        let report = round_trip(|plan| { plan.postfix.set("smtpd_sasl_path", "private/gone"); }, "true")?;
+        report.names_only("broken", "auth-backend-down", TRUE_ADVICE)?;
+        report.says("listens at /var/spool/postfix/private/auth, and not there")
+    }
+
+    it_may_not_write_into_the_mailbox {
+        let report = round_trip(|_| (), "chown -R root:root /var/vmail/anna; chmod 700 /var/vmail/anna")?;
+        report.names_only("broken", "transport-broken", TRUE_ADVICE)?;
+        report.tells("log", "Permission denied")
+    }
+}
