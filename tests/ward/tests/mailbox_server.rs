@@ -59,6 +59,27 @@ trial! {
         report.says("listens at /var/spool/postfix/private/auth, and not there")
     }
 
+    it_does_not_find_its_users {
+        let lose = |plan: &mut Plan| plan.dovecot.iter_mut().for_each(|own| own.passwords = "/etc/dovecot/gone".to_owned());
+        let report = round_trip(lose, "true")?;
+        report.names("broken", "auth-backend-down")?;
+        report.tells("log", "/etc/dovecot/gone")
+    }
+
+    it_does_not_find_a_plugin {
+        let extra = "protocol lmtp {\n  mail_plugins = gone\n}\n";
+        let report = round_trip(|plan| plan.dovecot.iter_mut().for_each(|own| own.extra = extra.to_owned()), "true")?;
+        report.names_only("broken", "transport-broken", TRUE_ADVICE)?;
+        report.tells("log", "Plugin 'gone' not found")
+    }
+
+    it_serves_no_such_user_id {
+        let extra = "first_valid_uid = 70000\n";
+        let report = round_trip(|plan| plan.dovecot.iter_mut().for_each(|own| own.extra = extra.to_owned()), "true")?;
+        report.names("broken", "transport-broken")?;
+        report.tells("log", "first_valid_uid")
+    }
+
     it_may_not_write_into_the_mailbox {
         let report = round_trip(|_| (), "chown -R root:root /var/vmail/anna; chmod 700 /var/vmail/anna")?;
         report.names_only("broken", "transport-broken", TRUE_ADVICE)?;

@@ -55,6 +55,15 @@ trial! {
         report.tells("path", folder)
     }
 
+    a_log_that_exim_may_not_write_into {
+        let system = Plan::healthy_but(|plan| plan.mta = Mta::Exim)?;
+        run("chown root:root /var/log/exim4 /var/log/exim4/*; chmod 700 /var/log/exim4; chmod 600 /var/log/exim4/*")?;
+        // It ends over that where it would log that it took a message.
+        let report = system.check_account(&["clinic.example", "--send"])?;
+        report.names("broken", "data-timeout")?;
+        report.says("cut the connection without an answer")
+    }
+
     a_list_of_exim_that_lists_everyone {
         let system = Plan::healthy_but(|plan| {
             plan.mta = Mta::Exim;

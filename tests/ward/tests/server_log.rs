@@ -61,6 +61,80 @@ trial! {
         report.says("does not arrive")
     }
 
+    a_table_that_only_users_need {
+        let report = broken(|plan| {
+            plan.postfix.set("smtpd_sender_login_maps", "hash:/etc/postfix/gone");
+            plan.postfix.set("smtpd_sender_restrictions", "reject_sender_login_mismatch");
+        })?;
+        log_tells(&report, "broken", "server-config-error", "open database /etc/postfix/gone.db")?;
+        report.says("Sending as anna@clinic.example fails")
+    }
+
+    a_table_that_another_process_opens {
+        let report = broken(|plan| { plan.postfix.set("virtual_mailbox_domains", "hash:/etc/postfix/gone"); })?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "open database /etc/postfix/gone.db")
+    }
+
+    a_check_whose_name_is_spelt_wrong {
+        let report = broken(|plan| { plan.postfix.set("smtpd_recipient_restrictions", "reject_unauth_destinaton"); })?;
+        log_tells(&report, "broken", "server-config-error", "unknown smtpd restriction")
+    }
+
+    a_value_over_which_every_process_ends {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("smtpd_timeout", "abc"); })?;
+        let report = system.check_account(&["anna@clinic.example", "--on-host", "--deadline", "12s"])?;
+        log_tells(&report, "broken", "server-config-error", "bad time value or unit: abc")?;
+        report.explains("banner-timeout")
+    }
+
+    a_program_that_is_not_there {
+        let system = Plan::healthy()?.start()?;
+        let rename = "sed -i 's/^\\(smtp *inet.*\\)smtpd/\\1smtpdd/' /etc/postfix/master.cf; postfix reload; sleep 1";
+        output_of(Command::new("sh").args(["-euc", rename]))?;
+        let report = system.check(&["anna@clinic.example", "--on-host", "--deadline", "12s"])?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "smtpdd: No such file or directory")
+    }
+
+    a_lookup_in_an_acl_of_exim {
+        let report = broken(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("acl_smtp_rcpt", "${lookup{x}lsearch{/etc/exim4/gone}{accept}{accept}}");
+        })?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "failed to open /etc/exim4/gone")
+    }
+
+    an_option_that_exim_cannot_expand {
+        let report = broken(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("message_size_limit", "${lookup{x}lsearch{/etc/exim4/gone}}");
+        })?;
+        report.names("broken", "server-config-error")?;
+        report.explains("mx-all-down")?;
+        report.tells("log", "unable to expand message_size_limit")
+    }
+
+    a_certificate_that_exim_does_not_find {
+        let report = broken(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("tls_certificate", "/etc/exim4/gone.crt");
+        })?;
+        report.names("degraded", "starttls-refused")?;
+        report.tells("log", "/etc/exim4/gone.crt")
+    }
+
+    a_scanner_that_exim_does_not_find {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("av_scanner", "clamd:/run/gone.ctl").set("acl_smtp_data", "accept !malware = *");
+        })?;
+        let report = system.check_account(&["clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "/run/gone.ctl")
+    }
+
     a_domain_in_two_lists {
         let report = broken(|plan| { plan.postfix.set("mydestination", "clinic.example"); })?;
         report.names("broken", "recipient-unknown")?;

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::case::{Case, ObsId, Outbound, Why};
+use crate::case::{Case, ObsId, Outbound, Question as _, Why};
 use crate::catalogue::{self, Party, Severity};
 use crate::findings::{Check, State, services};
 use crate::questions::describe;
+use crate::questions::host::queue::Queue;
 use crate::questions::tcp::Role;
 use crate::subject::{Kind as _, Mail, Service};
 
@@ -179,13 +180,15 @@ impl Goal {
     fn of(case: &Case, judged: &Judged) -> Self {
         let entry = catalogue::entry(judged.finding.code);
         match entry.map(|e| (e.area.as_str(), e.code.as_str())) {
-            // Where a fault of AUTH ends every session, no mail comes in either.
-            Some(("auth", _)) if !judged.finding.claims.is_empty() && !is_for_senders_alone(case, judged) => {
-                Goal::Receive
-            }
+            // Where nobody can be looked up, or sessions end over it, no mail comes in either.
+            Some(("auth", _)) if keeps_mail_out(case, judged) => Goal::Receive,
             Some(("auth" | "client", _)) => Goal::Send,
             Some((_, "relay-denied-when-authenticated" | "relay-sender-not-owned" | "submission-closed")) => Goal::Send,
-            Some(("connect" | "banner", _)) if is_for_senders_alone(case, judged) => Goal::Send,
+            Some(("connect" | "banner", _) | (_, "server-config-error" | "server-storage-full"))
+                if is_for_senders_alone(case, judged) =>
+            {
+                Goal::Send
+            }
             Some((_, code)) if code.starts_with("imap-") || code.starts_with("pop3-") => Goal::Read,
             _ => Goal::Receive,
         }
@@ -218,6 +221,16 @@ impl Goal {
             }
         }
     }
+}
+
+/// Whether a fault explains what was seen of an exchanger, or in the queue.
+fn keeps_mail_out(case: &Case, judged: &Judged) -> bool {
+    let exchangers =
+        case.vantage_ids().next().map(|from| services(case, &[Role::Smtp], &from, true)).unwrap_or_default();
+    let claimed = judged.finding.claims.iter().filter_map(|claim| case.observation(claim.on));
+    claimed.into_iter().any(|seen| {
+        seen.probe == Queue::PROBE || Service::of(&seen.subject).is_some_and(|service| exchangers.contains(service))
+    })
 }
 
 /// Whether a fault lies at ports where users send, and at no exchanger.

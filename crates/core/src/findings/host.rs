@@ -4,7 +4,7 @@ use crate::case::{Case, ObsId, Question, Seen, Skip, Why};
 use crate::questions::host::accepting::Accepting;
 use crate::questions::host::asks::{Asks, List, Place, Spares, Stage};
 use crate::questions::host::clients::Clients;
-use crate::questions::host::complaint::{Complaint, complaint, message};
+use crate::questions::host::complaint::{Complaint, complaint};
 use crate::questions::host::exim::Exim;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::{Lookup, Lookups, Sought};
@@ -143,7 +143,7 @@ fn asked_about_us(at: &At<'_, Service>, zone: &str) -> bool {
 
 /// What the processes that served us complain of, of one of some kinds: the first line of that, and the log.
 pub(super) fn complained<'c>(case: &'c Case, kinds: &[Complaint]) -> Option<(ObsId, &'c str)> {
-    let is_one = |line: &&String| complaint(message(line)).is_some_and(|kind| kinds.contains(&kind));
+    let is_one = |line: &&String| complaint(line).is_some_and(|kind| kinds.contains(&kind));
     case.every::<Log>().find_map(|log| Some((log.id(), log.view().complaints.iter().find(is_one)?.as_str())))
 }
 

@@ -3,13 +3,15 @@
 use super::Finding;
 use super::host::{complained, ours_of};
 use crate::case::Case;
-use crate::questions::host::complaint::Complaint::{self, Key, Milter, Passwords, Service, Spool, Table, Twice};
+use crate::questions::host::complaint::Complaint::{
+    self, Key, Milter, Passwords, Service, Setting, Spool, Table, Twice,
+};
 use crate::questions::host::complaint::message;
 use crate::subject::{self, Kind as _};
 
 /// The findings whose reason a log may tell, and what it may complain of there.
 const TOLD: [(&[&str], &[Complaint]); 5] = [
-    (&["server-config-error", "rcpt-deferred"], &[Table, Milter, Service, Passwords, Spool]),
+    (&["server-config-error", "rcpt-deferred"], &[Setting, Table, Milter, Service, Passwords, Spool]),
     (&["ehlo-slow", "mail-slow", "rcpt-timeout", "data-timeout"], &[Service, Milter, Table, Spool]),
     (&["recipient-unknown"], &[Twice]),
     (&["starttls-refused", "tls-handshake-failed"], &[Key, Service]),

@@ -1,6 +1,5 @@
 //! AUTH: what is offered, and what became of the try.
 
-mod behind;
 mod offered;
 mod tried;
 
@@ -8,5 +7,5 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [offered::RULES, tried::RULES, behind::RULES].concat()
+    [offered::RULES, tried::RULES].concat()
 }

@@ -4,6 +4,8 @@
 use maildoctor_wire::dialogue::End;
 use maildoctor_wire::wording::Meaning;
 
+use super::super::host::ours;
+use super::super::server_config::dovecot::{lookup_fails, no_lookup};
 use super::super::ways::called;
 use super::super::{At, Found, Key, Rule, State, Told};
 use crate::case::{Seen, Why};
@@ -49,6 +51,11 @@ fn connection(at: &At<'_, Service>) -> Option<Role> {
 fn offers(at: &At<'_, Service>, mechanism: &str) -> bool {
     capabilities(at.case, &at.on, &at.from)
         .map_or(true, |(_, known)| known.mechanisms().iter().any(|offered| offered.eq_ignore_ascii_case(mechanism)))
+}
+
+/// Whether the Dovecot behind a server of this machine says in its log that it cannot look users up.
+fn cannot_look_up(at: &At<'_, Service>) -> bool {
+    ours(at).unwrap_or(false) && lookup_fails(at.case).is_some()
 }
 
 fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>, second: Option<Seen<'_, AuthWire>>) {
@@ -102,13 +109,16 @@ fn judge(at: &At<'_, Service>, found: &mut Found<'_>, seen: &Seen<'_, AuthWire>,
             Some(Meaning::RateLimited) => {
                 ("auth-banned", format!("{server} puts us off for too many tries: \"{quoted}\""))
             }
+            // Postfix says the same where a password is wrong; what Dovecot could not look up stands in its log.
+            _ if cannot_look_up(at) => ("auth-backend-down", format!("{server} cannot check passwords: \"{quoted}\"")),
             _ => {
                 ("auth-rejected", format!("{server} refuses the user name and password of {}: \"{quoted}\"", seen.user))
             }
         }
     };
+    let down = code == "auth-backend-down" && cannot_look_up(at);
     let finding = found
-        .is_a(code, Key::Named(seen.user.clone()))
+        .is_a(code, if down { no_lookup() } else { Key::Named(seen.user.clone()) })
         .says(says)
         .detail("user", seen.user.as_str())
         .detail("mechanism", seen.mechanism.as_str())

@@ -1,4 +1,4 @@
-//! What the banner says: banner-missing-220, banner-421-overload, banner-554-blocked, banner-no-hostname,
+//! What the banner says: banner-missing-220, banner-421-overload, banner-554-blocked, server-config-error, banner-no-hostname,
 //! banner-localhost, banner-leaks-version, helo-unresolvable.
 
 use maildoctor_wire::banner::is_private_name;
@@ -22,11 +22,13 @@ const MX: &[Role] = &[Role::Smtp];
 
 const OVERLOAD: &str = "banner-421-overload";
 const BLOCKED: &str = "banner-554-blocked";
+const CONFIG: &str = "server-config-error";
 
 pub(super) const RULES: &[Rule] = &[
     Rule::service(&["banner-missing-220"], ALL, missing),
     Rule::service(&[OVERLOAD], ALL, overload),
     Rule::service(&[BLOCKED], ALL, blocked),
+    Rule::service(&[CONFIG], ALL, set_up_wrongly),
     Rule::service(&["banner-no-hostname"], MX, no_hostname),
     Rule::service(&["banner-localhost"], MX, localhost),
     Rule::service(&["banner-leaks-version"], MX, version),
@@ -53,7 +55,7 @@ fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 /// The code of a banner that turns clients away, be it by 421 or 554 (RFC 5321 section 3.1) or by other replies that
 /// say the same in words: Exim says 550 when it drops a connection.
 fn turned_away(reply: &Reply) -> Option<&'static str> {
-    let said = meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED]));
+    let said = meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED, CONFIG]));
     match reply.code {
         421 => said.or(Some(OVERLOAD)),
         554 => Some(BLOCKED),
@@ -89,6 +91,10 @@ fn overload(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 fn blocked(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     code(at, found, BLOCKED, "refuses our address in its banner")
+}
+
+fn set_up_wrongly(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    code(at, found, CONFIG, "says in its banner that it is set up wrongly")
 }
 
 fn no_hostname(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {

@@ -1,7 +1,7 @@
 //! What becomes of a message after DATA, told apart by the reply's meaning; data-timeout and
 //! data-slow.
 
-use maildoctor_wire::dialogue::{End, Phase};
+use maildoctor_wire::dialogue::{End, Exchange, Phase};
 use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::meaning;
 
@@ -107,14 +107,23 @@ pub(super) fn refused_for_size(at: &At<'_, Service>) -> Vec<(Service, ObsId)> {
 
 fn timeout(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     for message in messages(at)? {
-        if let Some(last) = message.view().last().filter(|e| e.phase == Phase::Content && e.end == End::TimedOut) {
+        let unanswered = |e: &&Exchange| e.phase == Phase::Content && e.whole().is_none() && e.end != End::Complete;
+        if let Some(last) = message.view().last().filter(unanswered) {
+            let server = called(at.case, &at.on, &at.from);
+            let says = match last.end {
+                End::Closed | End::Reset => {
+                    format!("{server} took the test message and cut the connection without an answer")
+                }
+                _ => {
+                    format!(
+                        "{server} took the test message and said nothing for {:.0} s",
+                        last.wait_ms() as f64 / 1000.0
+                    )
+                }
+            };
             found
                 .is(Key::Named("DATA silence".to_owned()))
-                .says(format!(
-                    "{} took the test message and said nothing for {:.0} s",
-                    called(at.case, &at.on, &at.from),
-                    last.wait_ms() as f64 / 1000.0
-                ))
+                .says(says)
                 .detail("address", at.on.0.ip().to_string())
                 .detail("waited_ms", last.wait_ms())
                 // RFC 5321 section 4.5.3.2.6 gives a server ten minutes, and we do not wait that long.

@@ -1,10 +1,12 @@
 //! Who may send where: relay-open, relay-denied-when-authenticated, relay-denied-for-own-domain,
-//! relay-sender-not-owned.
+//! relay-sender-not-owned; and what a server says of itself to users.
 
+use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::wording::Meaning;
 
+use super::replies::code_among;
 use super::ways::{another_takes, called, rcpt, target_rcpt};
-use super::{At, Basis, Found, Key, Rule, State, Told};
+use super::{At, Basis, Found, Key, Rule, State, Told, services};
 use crate::case::{Seen, Skip, Why};
 use crate::questions::smtp::{Auth, Channel, Credentials, Mail, Rcpt, Recipient, Sender, StepView};
 use crate::questions::tcp::{Connect, Role};
@@ -19,6 +21,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::service(&["relay-denied-when-authenticated"], ALL, denied_to_user),
         Rule::service(&["relay-denied-for-own-domain"], &[Role::Smtp], denied_for_own),
         Rule::service(&["relay-sender-not-owned"], ALL, sender_not_owned),
+        Rule::service(OF_ITSELF, &[Role::Submission, Role::Smtps], puts_users_off),
     ]
 }
 
@@ -102,6 +105,40 @@ fn denied_to_user(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("recipient", relay.argument.as_str())
             .detail("reply", reply.quoted())
             .witnessed(relay.id());
+    }
+    found.state()
+}
+
+/// What a server says of itself to a user at RCPT, whoever the mail is for.
+const OF_ITSELF: &[&str] = &["server-config-error", "server-storage-full"];
+
+fn puts_users_off(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    authenticated(at).map_err(Why::as_blocker)?;
+    let ask = |recipient| at.ask(&Rcpt { recipient, sender: Sender::Given, authenticated: true });
+    let seen = ask(Recipient::Target).or_else(|why| ask(Recipient::Relay).map_err(|_| why))?;
+    let reply = seen.need(|r| r.reply())?;
+    let code = seen.meaning.and_then(|meaning| code_among(Phase::Rcpt, meaning, OF_ITSELF));
+    let Some(code) = code.filter(|_| reply.class() >= 4) else { return Ok(State::NotApplicable) };
+    // What the same server says to everybody is told there.
+    let exchangers = services(at.case, &[Role::Smtp], &at.from, false);
+    let says_it_to_all = exchangers.into_iter().filter(|service| service.0.ip() == at.on.0.ip()).any(|service| {
+        let there = At::new(at.case, service, at.from.clone());
+        target_rcpt(&there).is_ok_and(|rcpt| rcpt.meaning == seen.meaning)
+    });
+    if says_it_to_all {
+        return Ok(State::NotApplicable);
+    }
+    let quoted = reply.quoted();
+    let finding = found
+        .is_a(code, Key::Named(seen.argument.clone()))
+        .says(format!("{} takes nothing from users: \"{quoted}\"", called(at.case, &at.on, &at.from)))
+        .detail("recipient", seen.argument.as_str())
+        .detail("address", at.on.0.ip().to_string())
+        .detail("reply", quoted)
+        .detail("code", reply.code)
+        .witnessed(seen.id());
+    if code == "server-storage-full" {
+        finding.owes_step(seen.id());
     }
     found.state()
 }

@@ -5,7 +5,7 @@ use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Case, ObsId};
 use crate::catalogue::Severity;
 use crate::questions::host::asks::Place;
-use crate::questions::host::complaint::Complaint;
+use crate::questions::host::complaint::{Complaint, message};
 use crate::questions::host::dovecot::{Deaf, Dovecot};
 use crate::questions::host::obstacle::{Obstacle, obstacle, socket};
 use crate::questions::host::postfix::Postfix;
@@ -13,7 +13,10 @@ use crate::questions::host::queue::{Queue, Queued};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::VantageId;
 
-pub(super) const RULES: &[Rule] = &[Rule::vantage(&["service-not-running"], gone).over_all_vantages()];
+pub(super) const RULES: &[Rule] = &[
+    Rule::vantage(&["service-not-running"], gone).over_all_vantages(),
+    Rule::vantage(&["auth-backend-down"], knows_nobody).over_all_vantages(),
+];
 
 /// The most paths that a sentence names.
 const MAX_SHOWN: usize = 2;
@@ -39,6 +42,35 @@ fn gone(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         finding.severity(Severity::Degraded);
     }
     for id in missing.into_iter().chain(mailboxes) {
+        finding.claims(id, Share::Whole, Basis::Witnessed);
+    }
+    found.state()
+}
+
+/// The key of the one fault that Dovecot cannot look users up, whoever suffers from it.
+pub(in super::super) fn no_lookup() -> Key {
+    Key::Named("lookup".to_owned())
+}
+
+/// What Dovecot's log says of users that it cannot look up.
+pub(in super::super) fn lookup_fails(case: &Case) -> Option<(ObsId, &str)> {
+    complained(case, &[Complaint::Passwords]).filter(|(_, line)| line.starts_with("auth"))
+}
+
+/// Dovecot runs and cannot ask where its users stand: mail for them waits, and nobody can log in.
+fn knows_nobody(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
+    let Some((log, line)) = lookup_fails(at.case) else { return Ok(State::NotApplicable) };
+    let waits = complained(at.case, &[Complaint::Delivery]).is_some_and(|(_, line)| line.contains("lookup"));
+    let queues = if waits { deliveries(at.case) } else { Vec::new() };
+    if queues.is_empty() {
+        return Ok(State::Clear);
+    }
+    let finding = found
+        .is(no_lookup())
+        .says(format!("Dovecot cannot look up users: its log says \"{}\"", message(line)))
+        .detail("log", line)
+        .witnessed(log);
+    for id in queues {
         finding.claims(id, Share::Whole, Basis::Witnessed);
     }
     found.state()

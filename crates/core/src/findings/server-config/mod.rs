@@ -9,6 +9,7 @@ mod programs;
 mod queue;
 mod resources;
 mod service;
+mod startup;
 mod transport;
 
 use super::Rule;
@@ -16,6 +17,7 @@ use super::Rule;
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
     [
+        startup::RULES,
         queue::RULES,
         transport::RULES,
         service::RULES,

@@ -27,8 +27,8 @@ fn limit_reached(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             continue;
         }
         let limit = limit(at.case, at.on.0.port());
-        if limit.as_ref().is_some_and(|(limit, ..)| lying.served < *limit) {
-            // There is room for more processes: why nobody takes the connection is not told by this.
+        if lying.served == 0 || limit.as_ref().is_some_and(|(limit, ..)| lying.served < *limit) {
+            // There is room for more processes, or there are none: why nobody takes the connection is not told by this.
             found.missed(Why::Denied(seen.id()));
             continue;
         }

@@ -45,7 +45,7 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         log_proof(at, finding, oldest);
         let recipient = oldest.recipients.first().map_or("", |waiting| waiting.address.as_str());
         if let Some((id, line)) =
-            complained(at.case, &[Complaint::Delivery]).filter(|(_, line)| line.contains(recipient))
+            complained(at.case, &[Complaint::Delivery]).filter(|(_, line)| concerns(line, recipient))
         {
             let says = format!("{}; Dovecot's log says \"{}\"", finding.says, message(line));
             finding.says(says).detail("log", line).witnessed(id);
@@ -67,6 +67,11 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         }
     }
     found.state()
+}
+
+/// Whether a complaint of Dovecot's is about a recipient, or about all.
+fn concerns(line: &str, recipient: &str) -> bool {
+    line.contains(recipient) || message(line).starts_with("Fatal: ")
 }
 
 /// The service of master.cf that Postfix's queue manager did not find, in the words of its log.

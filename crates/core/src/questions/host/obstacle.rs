@@ -16,7 +16,7 @@ pub enum Obstacle {
 }
 
 /// What the agents of a machine, and the programs around them, complain of.
-const AGENT: [&str; 10] = [
+const AGENT: [&str; 11] = [
     "mail transport unavailable",
     "unknown mail transport error",
     "command died",
@@ -27,6 +27,7 @@ const AGENT: [&str; 10] = [
     "cannot update mailbox",
     "unable to create lock file",
     "internal error occurred",
+    "temporary internal error",
 ];
 
 const DISK: [&str; 3] = ["no space left on device", "insufficient system storage", "disk quota exceeded"];

@@ -1,5 +1,7 @@
 //! What the processes of a mail server that served this run complain of, in the words of its log.
 
+mod words;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -8,6 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::about::About;
 use super::log::{message_id, short};
 use crate::stamp::{self, Clock};
+
+pub use words::Complaint;
+use words::{Concerns, Tongue, heard};
 
 /// The most lines of a log that are looked at, from its end, and the most that are kept.
 const MAX_LOOKED_AT: usize = 50_000;
@@ -22,67 +27,27 @@ pub struct Visit {
     pub began: Timestamp,
 }
 
-/// What a server complains of that is its own affair, and no client's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Complaint {
-    /// A table of its settings cannot be opened or asked.
-    Table,
-    /// The service that checks passwords cannot be reached.
-    Passwords,
-    /// A milter cannot be reached.
-    Milter,
-    /// Its key or its certificate cannot be used.
-    Key,
-    /// A service of its own, or one that its settings name, cannot be reached.
-    Service,
-    /// It cannot write into its own queue.
-    Spool,
-    /// A domain stands in two lists of its settings that exclude each other.
-    Twice,
-    /// Dovecot could not put a message into a mailbox.
-    Delivery,
+/// A line of a log: who says what.
+#[derive(Debug, Clone, Copy)]
+struct Line<'l> {
+    tongue: Tongue,
+    /// `postfix/smtpd[123]`, `lmtp(anna@clinic.example)`, or [`EXIM`], whose lines name no process.
+    process: &'l str,
+    message: &'l str,
 }
 
-/// The words of each. A message that a client can bring about is in none of them.
-const WORDS: [(&str, Complaint); 26] = [
-    ("no SASL authentication mechanisms", Complaint::Passwords),
-    ("SASL: Connect to ", Complaint::Passwords),
-    ("cannot connect to saslauthd", Complaint::Passwords),
-    ("SASL per-process initialization failed", Complaint::Passwords),
-    ("connect to Milter service ", Complaint::Milter),
-    ("open database ", Complaint::Table),
-    ("unsupported dictionary type", Complaint::Table),
-    ("connect to mysql server", Complaint::Table),
-    ("connect to pgsql server", Complaint::Table),
-    ("Unable to bind to server", Complaint::Table),
-    (" is unavailable. ", Complaint::Table),
-    (" lookup error for ", Complaint::Table),
-    ("table lookup problem", Complaint::Table),
-    ("error opening chain file", Complaint::Key),
-    ("cannot get RSA certificate", Complaint::Key),
-    ("cannot get RSA private key", Complaint::Key),
-    ("cannot get ECDSA", Complaint::Key),
-    ("cannot load ", Complaint::Key),
-    ("error loading chain from", Complaint::Key),
-    ("connect to private/", Complaint::Service),
-    ("problem talking to server ", Complaint::Service),
-    (" to subsystem ", Complaint::Service),
-    ("mail_queue_enter: create file ", Complaint::Spool),
-    ("Failed to create spool file ", Complaint::Spool),
-    ("do not list domain ", Complaint::Twice),
-    ("Error: ", Complaint::Delivery),
-];
-
-/// How a message begins that is a complaint: Postfix marks them, Exim's have their own words.
-const MARKS: [&str; 6] = ["warning: ", "error: ", "fatal: ", "panic: ", "Error: ", "Failed to create spool file "];
-
-/// What stands for the process in the lines of Exim, which name none.
+/// What stands for the process in lines of Exim.
 const EXIM: &str = "exim";
 
-/// What a message complains of; `None` where it does not, or of a client.
-pub fn complaint(message: &str) -> Option<Complaint> {
-    let marked = MARKS.iter().any(|mark| message.starts_with(mark));
-    WORDS.iter().find(|(words, _)| marked && message.contains(words)).map(|(_, complaint)| *complaint)
+/// What a line that was kept complains of.
+pub fn complaint(kept: &str) -> Option<Complaint> {
+    let (process, message) = kept.split_once(": ")?;
+    let tongue = match process {
+        EXIM => Tongue::Exim,
+        _ if process.contains('[') => Tongue::Postfix,
+        _ => Tongue::Dovecot,
+    };
+    heard(tongue, process, message).map(|(complaint, _)| complaint)
 }
 
 /// The message of a line that was kept.
@@ -90,9 +55,8 @@ pub fn message(kept: &str) -> &str {
     kept.split_once(": ").map_or(kept, |(_, message)| message)
 }
 
-/// The lines in which a process complains that served us, since the run began, each said once; and those that concern whoever
-/// comes: by which a process ended that could serve nobody, or which tell of the queue or of the settings as a whole; and what
-/// went wrong with a delivery to whom the run is about.
+/// The lines in which, since the run began, a process complains that served us, or of a delivery to whom the run is about, and
+/// then those that concern everybody; each said once.
 pub fn complaints(text: &str, about: &About, visit: &Visit, clock: &Clock) -> Vec<String> {
     let began = visit.began.checked_sub(SignedDuration::from_secs(1)).unwrap_or(visit.began);
     let since = |line: &&str| {
@@ -101,59 +65,72 @@ pub fn complaints(text: &str, about: &About, visit: &Visit, clock: &Clock) -> Ve
     };
     let mut lines: Vec<&str> = text.lines().rev().take(MAX_LOOKED_AT).take_while(since).collect();
     lines.reverse();
-    let parts: Vec<(&str, &str)> = lines.iter().filter_map(|line| process(line)).collect();
-    let served: BTreeSet<&str> = parts
+    let lines: Vec<Line<'_>> = lines.iter().filter_map(|line| Line::of(line)).collect();
+    let served: BTreeSet<&str> = lines
         .iter()
-        .filter(|(_, message)| message.strip_prefix("connect from ").is_some_and(|who| visit.is_of(who)))
-        .map(|(process, _)| *process)
+        .filter(|line| line.message.strip_prefix("connect from ").is_some_and(|who| visit.is_of(who)))
+        .map(|line| line.process)
         .collect();
     let mut said = BTreeSet::new();
-    let mut kept = Vec::new();
-    for (process, message) in parts {
-        let Some(complaint) = complaint(message) else { continue };
-        let ours = match complaint {
-            Complaint::Spool | Complaint::Twice => true,
-            Complaint::Delivery => about.is_in(process),
-            _ => message.starts_with("fatal: ") || served.contains(process),
+    let (mut ours, mut general) = (Vec::new(), Vec::new());
+    for line in lines {
+        let Some((_, concerns)) = heard(line.tongue, line.process, line.message) else { continue };
+        let is_ours = match line.tongue {
+            Tongue::Postfix => served.contains(line.process),
+            Tongue::Exim => visit.is_of(line.message),
+            Tongue::Dovecot => about.is_in(line.process) || about.is_in(line.message),
         };
-        if ours && kept.len() < MAX_KEPT && said.insert(message) {
-            kept.push(short(&format!("{process}: {message}")));
+        let kept = if is_ours { &mut ours } else { &mut general };
+        // Before that stands the client, which may be a long story.
+        let from = line.message.find("temporarily rejected ").filter(|_| line.tongue == Tongue::Exim).unwrap_or(0);
+        let message = line.message.get(from..).unwrap_or(line.message);
+        if (is_ours || concerns == Concerns::All) && kept.len() < MAX_KEPT && said.insert(message) {
+            kept.push(short(&format!("{}: {message}", line.process)));
         }
     }
-    kept
+    ours.extend(general);
+    ours.truncate(MAX_KEPT);
+    ours
 }
 
 impl Visit {
-    /// Whether `name[address]` is one of us.
+    /// Whether the first `[address]` is one of ours.
     fn is_of(&self, who: &str) -> bool {
         let address = who.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(address, _)| address);
         address.and_then(|address| address.parse().ok()).is_some_and(|address: IpAddr| self.clients.contains(&address))
     }
 }
 
-/// `program[123]` and what it says; Exim's lines have an id before that, if anything, and Dovecot's the user in place of a
-/// number.
-fn process(line: &str) -> Option<(&str, &str)> {
-    if let Some(delivery) = delivery(line) {
-        return Some(delivery);
+impl<'l> Line<'l> {
+    fn of(line: &'l str) -> Option<Self> {
+        Self::of_dovecot(line).or_else(|| Self::of_postfix(line)).or_else(|| Self::of_exim(line))
     }
-    let Some((head, message)) = line.split_once("]: ") else {
+
+    /// `lmtp(anna@clinic.example)<107><…>: Error: …`, `auth: Error: …`
+    fn of_dovecot(line: &'l str) -> Option<Self> {
+        let at = line.find(": Error: ").or_else(|| line.find(": Fatal: "))?;
+        let (head, message) = line.split_at_checked(at)?;
+        let program = |word: &&str| ["lmtp(", "lda(", "auth"].iter().any(|name| word.starts_with(name));
+        let process = head.rsplit(' ').next().filter(program)?;
+        let process = process.split('<').next().unwrap_or(process);
+        Some(Self { tongue: Tongue::Dovecot, process, message: message.trim_start_matches(": ") })
+    }
+
+    /// `postfix/smtpd[123]: …`
+    fn of_postfix(line: &'l str) -> Option<Self> {
+        let (head, message) = line.split_once("]: ")?;
+        let from = head.rfind(' ').map_or(0, |at| at + 1);
+        let process = line.get(from..=head.len()).filter(|process| process.contains('['))?;
+        Some(Self { tongue: Tongue::Postfix, process, message })
+    }
+
+    /// What follows stamp and id.
+    fn of_exim(line: &'l str) -> Option<Self> {
         let (_, rest) = stamp::split(line.as_bytes());
         let rest = std::str::from_utf8(rest).ok()?;
-        let message = message_id(rest).and_then(|id| rest.strip_prefix(id)).unwrap_or(rest);
-        return Some((EXIM, message.trim_start()));
-    };
-    let from = head.rfind(' ').map_or(0, |at| at + 1);
-    let process = line.get(from..=head.len())?;
-    process.contains('[').then_some((process, message))
-}
-
-/// `lmtp(anna@clinic.example)<107><…>: Error: …`
-fn delivery(line: &str) -> Option<(&str, &str)> {
-    let at = line.find(": Error: ")?;
-    let (head, message) = line.split_at_checked(at)?;
-    let process = head.rsplit(' ').next().filter(|word| word.starts_with("lmtp(") || word.starts_with("lda("))?;
-    Some((process.split('<').next().unwrap_or(process), message.trim_start_matches(": ")))
+        let message = message_id(rest).and_then(|id| rest.strip_prefix(id)).unwrap_or(rest).trim_start();
+        Some(Self { tongue: Tongue::Exim, process: EXIM, message })
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +155,10 @@ Nov 24 13:00:02 mx postfix/smtpd[83]: fatal: no SASL authentication mechanisms
 Nov 24 13:00:03 lmtp(anna@example.org)<1><x>: Error: lmtp-server: conn unix:pid=1 [1]: rcpt anna@example.org: No space left on device
 Nov 24 13:00:03 lmtp(bert@example.org)<1><x>: Error: lmtp-server: conn unix:pid=1 [1]: rcpt bert@example.org: Permission denied
 Nov 24 13:00:03 imap(anna@example.org)<1><x>: Error: chdir failed
+Nov 24 13:00:03 mx dovecot: auth: Error: passwd-file /etc/dovecot/users: open failed: No such file or directory
 2026-11-24 13:00:03 H=x [192.0.2.10] rejected RCPT <Failed to create spool file @x>
+2026-11-24 13:00:03 H=them [192.0.2.10] temporarily rejected RCPT <x@y>: failed to expand ACL string \"${lookup}\"
+2026-11-24 13:00:03 H=us [192.0.2.9] temporarily rejected RCPT <x@y>: failed to expand ACL string \"${lookup}\"
 ";
 
     fn clock() -> Clock {
@@ -202,13 +182,16 @@ Nov 24 13:00:03 imap(anna@example.org)<1><x>: Error: chdir failed
             [
                 "postfix/smtpd[81]: error: open database /etc/postfix/gone.db: No such file or directory",
                 "postfix/smtpd[81]: warning: hash:/etc/postfix/gone lookup error for \"anna@example.org\"",
+                "lmtp(anna@example.org): Error: lmtp-server: conn unix:pid=1 [1]: rcpt anna@example.org: No space left on device",
+                "exim: temporarily rejected RCPT <x@y>: failed to expand ACL string \"${lookup}\"",
+                "postfix/smtpd[82]: error: open database /etc/postfix/other.db: No such file or directory",
                 "postfix/smtpd[83]: fatal: no SASL authentication mechanisms",
                 "exim: Failed to create spool file /var/spool/exim4//input//x-D: Permission denied",
-                "lmtp(anna@example.org): Error: lmtp-server: conn unix:pid=1 [1]: rcpt anna@example.org: No space left on device",
+                "auth: Error: passwd-file /etc/dovecot/users: open failed: No such file or directory",
             ]
         );
         let nobody = Visit { clients: BTreeSet::new(), ..visit() };
-        assert_eq!(complaints(LOG, &About::default(), &nobody, &clock()).len(), 2);
+        assert_eq!(complaints(LOG, &About::default(), &nobody, &clock()).len(), 5);
     }
 
     #[test]
@@ -227,8 +210,25 @@ Nov 24 13:00:03 imap(anna@example.org)<1><x>: Error: chdir failed
                 "warning: do not list domain x.example in BOTH mydestination and virtual_mailbox_domains",
                 Some(Complaint::Twice),
             ),
+            ("fatal: parameter smtpd_timeout: bad time value or unit: abc", Some(Complaint::Setting)),
+            ("fatal: master_spawn: exec /usr/lib/postfix/sbin/smtpdd: No such file", Some(Complaint::Setting)),
             // A client chose these words.
             ("NOQUEUE: reject: RCPT from x[192.0.2.9]: 550 <open database @x>", None),
+        ] {
+            assert_eq!(complaint(&format!("postfix/smtpd[1]: {line}")), is, "{line}");
+        }
+    }
+
+    #[test]
+    fn exim_and_dovecot_have_their_own_words() {
+        for (line, is) in [
+            ("exim: TLS error on connection from [192.0.2.9] (cert/key setup: cert=/x): Error", Some(Complaint::Key)),
+            ("exim: malware acl condition: clamd /x : unable to connect to UNIX socket", Some(Complaint::Milter)),
+            ("exim: unable to expand message_size_limit: failed to open /gone", Some(Complaint::Setting)),
+            ("exim: H=x [192.0.2.9] rejected RCPT <unable to expand @x>: Unknown user", None),
+            ("lmtp(103): Fatal: Plugin 'gone' not found", Some(Complaint::Delivery)),
+            ("auth: Error: passwd-file /x: open(/x) failed: No such file", Some(Complaint::Passwords)),
+            ("auth: Error: auth client 0 disconnected with 1 pending requests", None),
         ] {
             assert_eq!(complaint(line), is, "{line}");
         }
