@@ -136,6 +136,17 @@ impl Postfix {
         self
     }
 
+    /// The same server on port 2526 of the same address, with a certificate of another authority: what a box shows that reads along.
+    ///
+    /// # Errors
+    /// When its key cannot be written.
+    pub fn with_a_box_that_reads(&mut self, identity: &Identity) -> Result<&mut Self, WardError> {
+        write("/etc/postfix/box.pem", format!("{}{}", identity.key, identity.chain))?;
+        let overrides = vec![("smtpd_tls_chain_files".to_owned(), "/etc/postfix/box.pem".to_owned())];
+        self.services.push(Service { line: "2526 inet n - n - - smtpd", overrides });
+        Ok(self)
+    }
+
     /// Lets smtpd on port 25 run in the queue directory as its root.
     pub fn in_chroot(&mut self) -> &mut Self {
         self.close("smtp");

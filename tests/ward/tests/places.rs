@@ -10,8 +10,9 @@ use std::{
 };
 
 use maildoctor_ward::{
-    DnsManner, MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE, OUTSIDE_PLACE_SECOND, Outside,
-    Plan, Report, THIRD_PARTY, WardError, Zones, dns_responder, output_of, processes_with, refusing_server, trial,
+    Authority, DOMAIN, DnsManner, MX, MX_ADDRESS, MailSystem, OTHER_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_PLACE,
+    OUTSIDE_PLACE_SECOND, Outside, Plan, Report, THIRD_PARTY, WardError, Zones, dns_responder, output_of,
+    processes_with, refusing_server, trial,
 };
 use serde_json::Value;
 
@@ -156,6 +157,20 @@ trial! {
         assert_eq!(table[1]["greets_as"], "smtp-filter.provider.example", "{table}");
         assert_eq!((&table[0]["starttls"], &table[1]["starttls"]), (&true.into(), &false.into()));
         Ok(())
+    }
+
+    a_box_on_the_way_that_reads_along {
+        let forged = Authority::named("Box")?.identity(&[MX, DOMAIN])?;
+        let mut written = Ok(());
+        let (system, outside) = inside_and_outside(|plan| {
+            written = plan.postfix.with_a_box_that_reads(&forged).map(drop);
+        })?;
+        written?;
+        outside.redirect(MX_ADDRESS, 2526)?;
+        let report = system.check(&both(&["clinic.example"]))?;
+        report.names("broken", "firewall-hijacks-smtp")?;
+        report.explains("vantages-disagree")?;
+        report.says("CN=Box")
     }
 
     slow_for_strangers_alone {
