@@ -6,9 +6,11 @@ use maildoctor_core::report::report;
 use maildoctor_core::report::text::{Style, render};
 use serde_json::Value;
 
-const CASES: [&str; 2] = [
+/// The last is a walk down a signed tree, so that the signatures are checked of records that someone changed.
+const CASES: [&str; 3] = [
     include_str!("../../../crates/core/tests/golden/mx-split-horizon.1.json"),
     include_str!("../../../crates/core/tests/golden/cert-expired.1.json"),
+    include_str!("../../cases/signed.json"),
 ];
 
 #[test]
@@ -82,6 +84,8 @@ fn other(kind: u8, was: &Value) -> Value {
         (_, Value::Number(_)) => Value::from(1_000_000_000_u64),
         (3, Value::String(was)) => Value::from(format!("{was}\u{1b}[31m\u{202e}é")),
         (4, Value::String(was)) => Value::from(was.repeat(50)),
+        // One digit of a key, a digest or a signature.
+        (5, Value::String(was)) => Value::from(was.replacen('a', "b", 1)),
         (_, Value::String(was)) => Value::from(was.chars().rev().collect::<String>()),
         (_, was) => was.clone(),
     }

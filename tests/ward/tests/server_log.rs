@@ -76,8 +76,8 @@ trial! {
         report.tells("log", "open database /etc/postfix/gone.db")
     }
 
-    a_check_whose_name_is_spelt_wrong {
-        let report = broken(|plan| { plan.postfix.set("smtpd_recipient_restrictions", "reject_unauth_destinaton"); })?;
+    a_check_of_a_name_that_does_not_exist {
+        let report = broken(|plan| { plan.postfix.set("smtpd_recipient_restrictions", "reject_unauthorised_destination"); })?;
         log_tells(&report, "broken", "server-config-error", "unknown smtpd restriction")
     }
 
