@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maildoctor_ward::{DnsManner, Mta, Plan, THIRD_PARTY, dns_responder, trial};
+use maildoctor_ward::{DnsManner, Mta, Plan, THIRD_PARTY, WardError, dns_responder, trial};
 
 trial! {
     list_that_never_answers_before_the_banner {
@@ -19,6 +19,16 @@ trial! {
             plan.postfix.set("smtpd_recipient_restrictions", "reject_rbl_client list.example");
         })?;
         system.check(&["anna@clinic.example", "--dnsbl=list.example"])?.names("degraded", "dnsbl-timeout")
+    }
+
+    a_wait_that_no_cache_shortens_makes_no_run_twice_as_long {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set_on("smtp", "smtpd_client_restrictions", "sleep 5").set_on("smtp", "smtpd_delay_reject", "no");
+        })?;
+        let report = system.check(&["anna@clinic.example"])?;
+        report.names("degraded", "banner-slow")?;
+        // It is a tenth more where nobody else wants the processor.
+        if report.duration_ms() < 7500 { Ok(()) } else { Err(WardError::Wrong(format!("{} ms", report.duration_ms()))) }
     }
 
     list_that_answers_late {

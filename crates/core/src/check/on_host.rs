@@ -88,6 +88,10 @@ async fn read_mail(
     };
     logs.extend(exim.map(|(_, settings)| settings.main_log()));
     logs.extend(dovecot.map(|settings| settings.log().map(str::to_owned)));
+    if logs.is_empty() {
+        // Another server's lines stand where mail is usually logged.
+        logs.insert(None);
+    }
     let logs = async {
         for log in &logs {
             host::log::read(context, log.as_deref(), about, visit).await;

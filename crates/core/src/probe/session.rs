@@ -28,13 +28,13 @@ pub const UNEXPECTED_LIMIT: Duration = Duration::from_secs(5);
 /// From this wait on a banner is tried a second time.
 pub const SECOND_VISIT_FROM: Duration = Duration::from_secs(3);
 
-/// From this wait on the second banner is not waited for to its end.
-const LONG_WAIT: Duration = Duration::from_secs(10);
+/// What a server has in its cache comes within this time, however far away it is.
+const FROM_A_CACHE: Duration = Duration::from_millis(400);
 
-/// How long a banner may be waited for once more, after it came after `first`: what is kept in a cache comes at once, and
-/// a long wait shall not make the run twice as long, but by less than a tenth with all that comes after it.
+/// How long a banner may be waited for once more, after it came after `first`: long enough for what is kept in a cache, and so
+/// short that the run takes less than a tenth longer than the wait, with all that comes after it.
 pub fn once_more(context: &Context, first: Duration) -> Duration {
-    if first < LONG_WAIT { context.limit() } else { context.limit().min(first / 16) }
+    context.limit().min((first / 16).max(FROM_A_CACHE))
 }
 
 /// How long the others of our connections to a server are waited for, where it says that there are too many.
