@@ -64,6 +64,14 @@ trial! {
         report.tells("log", "status=deferred")
     }
 
+    the_agent_refuses_for_good {
+        let system = Plan::healthy_but(|plan| plan.dovecot.iter_mut().for_each(|own| own.quota = Some(1000)))?;
+        system.fill_mailbox(2000)?;
+        let report = system.check_account(&["anna@clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "accepted-not-delivered")?;
+        report.tells("log", "status=bounced")
+    }
+
     a_filter_whose_service_is_not_there {
         let system = Plan::healthy_but(|plan| { plan.postfix.set("content_filter", "amavis:[127.0.0.1]:10024"); })?;
         let report = send(&system)?;

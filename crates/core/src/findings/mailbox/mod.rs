@@ -2,11 +2,13 @@
 //! pop3-unreachable, imap-login-failed, imap-cert-problem, accepted-not-delivered, delivered-to-junk,
 //! delivered-late, delivered-altered, delivered-elsewhere, hop-slow.
 
+mod returned;
+
 use super::host::is_here;
 use super::server_config::dovecot::not_spoken;
 use super::ways::{called, shut};
 use super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
-use crate::case::{ObsId, Seen, Span, Why};
+use crate::case::{Case, ObsId, Seen, Span, Why};
 use crate::catalogue::Severity;
 use crate::questions::host::log::Log;
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
@@ -17,7 +19,7 @@ use crate::subject::{Account, Service};
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    vec![
+    let mut rules = vec![
         Rule::service(&["imap-unreachable"], &[Role::Imap, Role::Imaps], unreachable),
         Rule::service(&["pop3-unreachable"], &[Role::Pop3, Role::Pop3s], unreachable),
         Rule::service(&["imap-login-failed"], &[Role::Imap, Role::Imaps, Role::Pop3, Role::Pop3s], login_failed),
@@ -28,7 +30,9 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::account(&["delivered-altered"], altered),
         Rule::account(&["delivered-elsewhere"], elsewhere),
         Rule::account(&["hop-slow"], hop_slow),
-    ]
+    ];
+    rules.extend_from_slice(returned::RULES);
+    rules
 }
 
 /// From here on a message came late, in milliseconds.
@@ -122,8 +126,8 @@ fn no_way_in(at: &At<'_, Account>) -> Option<ObsId> {
 }
 
 /// Where the server's log says that a message went, where it could be read.
-fn in_the_log<'c>(at: &At<'c, Account>, queue_id: &str) -> Option<(ObsId, &'c str)> {
-    at.case.every::<Log>().find_map(|log| Some((log.id(), log.view().end_of(queue_id)?)))
+fn in_the_log<'c>(case: &'c Case, queue_id: &str) -> Option<(ObsId, &'c str)> {
+    case.every::<Log>().find_map(|log| Some((log.id(), log.view().end_of(queue_id)?)))
 }
 
 fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
@@ -137,7 +141,7 @@ fn not_delivered(at: &At<'_, Account>, found: &mut Found<'_>) -> Told {
                 let folders =
                     if folders.is_empty() { "no folder".to_owned() } else { format!("none of {}", folders.join(", ")) };
                 let id = arrival.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();
-                let log = arrival.queue_id.as_deref().and_then(|id| in_the_log(at, id));
+                let log = arrival.queue_id.as_deref().and_then(|id| in_the_log(at.case, id));
                 let end = log.map(|(_, end)| format!("; the server's log says of it: \"{end}\"")).unwrap_or_default();
                 let finding = found.is(at.on.clone());
                 if let Some((log, _)) = log {

@@ -62,6 +62,11 @@ impl Question for Log {
 const ENDS: &[&str] =
     &["status=", ": discard: ", ": redirect: ", ": hold: ", ": filter: ", " => ", " -> ", " ** ", " == ", " frozen"];
 
+/// Whether the end of a message, in the words of the log, is that the server gave it up.
+pub fn given_up(end: &str) -> bool {
+    end.contains("status=bounced") || end.contains(" ** ")
+}
+
 impl LogWire {
     /// A log that could not be read.
     pub fn unreadable(flaw: String) -> Self {

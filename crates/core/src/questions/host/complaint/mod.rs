@@ -228,7 +228,10 @@ Nov 24 13:00:03 mx dovecot: auth: Error: passwd-file /etc/dovecot/users: open fa
             ("exim: H=x [192.0.2.9] rejected RCPT <unable to expand @x>: Unknown user", None),
             ("lmtp(103): Fatal: Plugin 'gone' not found", Some(Complaint::Delivery)),
             ("auth: Error: passwd-file /x: open(/x) failed: No such file", Some(Complaint::Passwords)),
+            ("auth-worker(7): Error: mysql(db): Connect failed to database (mail)", Some(Complaint::Passwords)),
             ("auth: Error: auth client 0 disconnected with 1 pending requests", None),
+            ("auth: Error: read(anvil-auth-penalty) failed: EOF", None),
+            ("auth: Error: pam(anna): pam_authenticate() failed: Authentication failure", None),
         ] {
             assert_eq!(complaint(line), is, "{line}");
         }

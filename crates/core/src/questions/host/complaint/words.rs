@@ -94,6 +94,11 @@ const EXIM: [(&str, Complaint, Concerns); 7] = [
     ("Failed to create spool file ", Spool, All),
 ];
 
+/// What Dovecot asks about users, how it says that it could not, and how that somebody gave a wrong password.
+const DATABASES: [&str; 7] = ["passwd-file", "passdb", "userdb", "ldap", "sql", "pam", "dict"];
+const FAILS: [&str; 4] = [" failed", "ailed to ", "unavailable", "Can't connect"];
+const REFUSED: [&str; 4] = ["mismatch", "Authentication failure", "not known", "nvalid credentials"];
+
 /// What a message complains of, and whom it concerns; `None` where it does not, or of a client.
 pub(super) fn heard(tongue: Tongue, process: &str, message: &str) -> Option<(Complaint, Concerns)> {
     let among = |words: &[(&str, Complaint, Concerns)], text: &str| {
@@ -114,7 +119,8 @@ pub(super) fn heard(tongue: Tongue, process: &str, message: &str) -> Option<(Com
             own.or_else(of_us)
         }
         Tongue::Dovecot if process.starts_with("auth") => {
-            (message.contains(" failed") || message.contains("unavailable")).then_some((Passwords, All))
+            let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+            (says(&DATABASES) && says(&FAILS) && !says(&REFUSED)).then_some((Passwords, All))
         }
         Tongue::Dovecot => Some((Delivery, if message.starts_with("Fatal: ") { All } else { Served })),
     }
