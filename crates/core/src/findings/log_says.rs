@@ -11,7 +11,7 @@ use crate::subject::{self, Kind as _};
 
 /// The findings whose reason a log may tell, and what it may complain of there.
 const TOLD: [(&[&str], &[Complaint]); 5] = [
-    (&["server-config-error", "rcpt-deferred"], &[Setting, Table, Milter, Service, Passwords, Spool]),
+    (&["server-config-error"], &[Setting, Table, Milter, Service, Passwords, Spool]),
     (&["ehlo-slow", "mail-slow", "rcpt-timeout", "data-timeout"], &[Service, Milter, Table, Spool]),
     (&["recipient-unknown"], &[Twice]),
     (&["starttls-refused", "tls-handshake-failed"], &[Key, Service]),

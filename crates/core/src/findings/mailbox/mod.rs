@@ -58,9 +58,9 @@ fn unreachable(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if let Some(unserved) = unserved {
             let says = format!("{}; {}", finding.says, unserved.why);
             finding.says(says).witnessed(unserved.id);
-            unserved.place.iter().for_each(|place| {
-                finding.stands_at(place);
-            });
+            if let Some(place) = unserved.place {
+                finding.stands_at(&place);
+            }
         }
     }
     found.state()

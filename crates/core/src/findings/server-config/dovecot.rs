@@ -6,7 +6,7 @@ use crate::case::{Case, ObsId};
 use crate::catalogue::Severity;
 use crate::questions::host::asks::Place;
 use crate::questions::host::complaint::{Complaint, message};
-use crate::questions::host::dovecot::{Deaf, Dovecot};
+use crate::questions::host::dovecot::{Deaf, Dovecot, DovecotWire};
 use crate::questions::host::obstacle::{Obstacle, obstacle, socket};
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::{Queue, Queued};
@@ -27,8 +27,10 @@ fn gone(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     if dovecot.runs != Some(false) {
         return Ok(State::Clear);
     }
-    let passwords = complained(at.case, &[Complaint::Passwords]).map(|(id, _)| id);
-    let missing: Vec<ObsId> = deliveries(at.case).into_iter().chain(passwords).collect();
+    // Cyrus' saslauthd checks passwords without it.
+    let passwords = complained(at.case, &[Complaint::Passwords]).filter(|(_, line)| !line.contains("saslauthd"));
+    let missing: Vec<ObsId> =
+        deliveries(at.case, dovecot.view()).into_iter().chain(passwords.map(|(id, _)| id)).collect();
     let mailboxes = mailboxes(at.case);
     if missing.is_empty() && mailboxes.is_empty() {
         return Ok(State::Clear);
@@ -61,7 +63,8 @@ pub(in super::super) fn lookup_fails(case: &Case) -> Option<(ObsId, &str)> {
 fn knows_nobody(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     let Some((log, line)) = lookup_fails(at.case) else { return Ok(State::NotApplicable) };
     let waits = complained(at.case, &[Complaint::Delivery]).is_some_and(|(_, line)| line.contains("lookup"));
-    let queues = if waits { deliveries(at.case) } else { Vec::new() };
+    let dovecot = at.case.every::<Dovecot>().next().filter(|_| waits);
+    let queues = dovecot.map(|dovecot| deliveries(at.case, dovecot.view())).unwrap_or_default();
     if queues.is_empty() {
         return Ok(State::Clear);
     }
@@ -76,10 +79,14 @@ fn knows_nobody(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-/// The queues in which mail waits that a socket of this machine does not take.
-fn deliveries(case: &Case) -> Vec<ObsId> {
-    let waits =
-        |message: &Queued| message.reasons().any(|(_, why)| obstacle(why) == Obstacle::Agent && socket(why).is_some());
+/// The queues in which mail waits that a socket of Dovecot's does not take.
+fn deliveries(case: &Case, dovecot: &DovecotWire) -> Vec<ObsId> {
+    let waits = |message: &Queued| {
+        message.reasons().any(|(_, why)| {
+            let its_own = socket(why).is_some_and(|named| dovecot.listens_at(&path_of(case, named)));
+            its_own && obstacle(why) == Obstacle::Agent
+        })
+    };
     case.every::<Queue>().filter(|queue| queue.view().messages.iter().any(waits)).map(|queue| queue.id()).collect()
 }
 
@@ -112,14 +119,18 @@ pub(in super::super) fn not_spoken(case: &Case, protocol: &str) -> Option<Unserv
     })
 }
 
+/// The path of a socket that Postfix names, below its queue for the most part.
+fn path_of(case: &Case, named: &str) -> String {
+    match case.every::<Postfix>().next() {
+        Some(postfix) if !named.starts_with('/') => format!("{}/{named}", postfix.queue()),
+        _ => named.to_owned(),
+    }
+}
+
 /// Why a service of Dovecot does not serve a socket that Postfix names.
 pub(in super::super) fn not_served(case: &Case, service: &str, named: &str) -> Option<Unserved> {
     let dovecot = case.every::<Dovecot>().next()?;
-    let path = match case.every::<Postfix>().next() {
-        Some(postfix) if !named.starts_with('/') => format!("{}/{named}", postfix.queue()),
-        _ => named.to_owned(),
-    };
-    match dovecot.view().deaf(service, &path)? {
+    match dovecot.view().deaf(service, &path_of(case, named))? {
         Deaf::NotSpoken(protocol) => not_spoken(case, protocol),
         Deaf::Elsewhere(paths) => Some(Unserved {
             id: dovecot.id(),

@@ -7,8 +7,9 @@ use super::super::host::{complained, ours};
 use super::super::ways::{Cut, called, cut};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use super::dovecot::not_served;
-use crate::case::{ObsId, Seen};
-use crate::questions::host::complaint::{Complaint, message};
+use crate::case::{Case, ObsId, Seen};
+use crate::questions::host::complaint::{Complaint, complaint, message};
+use crate::questions::host::log::Log;
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
 use crate::questions::tls::{Handshake, Shaken, TlsView};
@@ -35,15 +36,23 @@ fn unserved(at: &At<'_, Service>) -> Option<(ObsId, &'static str)> {
     }
 }
 
+/// The words with which a process ended over something: what it only warns of keeps it from serving nobody.
+fn last_words(case: &Case, over: Complaint) -> Option<(ObsId, &str)> {
+    let is_one = |line: &&String| message(line).starts_with("fatal: ") && complaint(line) == Some(over);
+    case.every::<Log>().find_map(|log| Some((log.id(), log.view().complaints.iter().find(is_one)?.as_str())))
+}
+
 fn ends_at_once(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some((id, how)) = unserved(at) else { return Ok(State::NotApplicable) };
     at.note(id);
     if !ours(at)? {
         return Ok(State::NotApplicable);
     }
-    let told = |kind| complained(at.case, &[kind]);
-    let passwords = told(Complaint::Passwords);
-    let Some((log, line)) = passwords.or_else(|| told(Complaint::Setting)) else { return Ok(State::Clear) };
+    // A line before the last words may tell more of the reason.
+    let passwords = last_words(at.case, Complaint::Passwords).and(complained(at.case, &[Complaint::Passwords]));
+    let Some((log, line)) = passwords.or_else(|| last_words(at.case, Complaint::Setting)) else {
+        return Ok(State::Clear);
+    };
     let (code, why) = match passwords {
         Some(_) => ("auth-backend-down", "it cannot reach the service that checks passwords"),
         None => ("server-config-error", "its processes end over its settings"),

@@ -50,19 +50,21 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             let says = format!("{}; Dovecot's log says \"{}\"", finding.says, message(line));
             finding.says(says).detail("log", line).witnessed(id);
         }
-        let unserved = socket(reason).and_then(|socket| dovecot::not_served(at.case, "lmtp", socket));
+        let named = at.case.every::<Postfix>().filter(|_| looked.server == Some(MailServer::Postfix)).find_map(|p| {
+            let place = names_agent(&p, reason, missing_service(at.case))?;
+            Some((place, p.id()))
+        });
+        // A filter is somebody else's.
+        let mailboxes = named.as_ref().is_none_or(|(place, _)| place.setting != "content_filter");
+        let unserved = socket(reason).filter(|_| mailboxes);
+        let unserved = unserved.and_then(|socket| dovecot::not_served(at.case, "lmtp", socket));
         if let Some(unserved) = &unserved {
             let says = format!("{}; {}", finding.says, unserved.why);
             finding.says(says).witnessed(unserved.id);
         }
         if let Some(place) = unserved.and_then(|unserved| unserved.place) {
             finding.stands_at(&place);
-        } else if looked.server == Some(MailServer::Postfix)
-            && let Some((place, id)) = at
-                .case
-                .every::<Postfix>()
-                .find_map(|p| Some((names_agent(&p, reason, missing_service(at.case))?, p.id())))
-        {
+        } else if let Some((place, id)) = named {
             finding.stands_at(&place).witnessed(id);
         }
     }

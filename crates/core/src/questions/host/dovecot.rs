@@ -80,6 +80,11 @@ impl DovecotWire {
         self.setting("protocols").is_some_and(|spoken| spoken.split_whitespace().any(|own| own == protocol))
     }
 
+    /// Whether its settings have one of its services listen at a socket.
+    pub fn listens_at(&self, socket: &str) -> bool {
+        self.services.iter().flat_map(|own| &own.sockets).any(|path| path == socket)
+    }
+
     /// Why the service of a name does not serve a socket; `None` where it does.
     pub fn deaf(&self, service: &str, socket: &str) -> Option<Deaf<'_>> {
         let own = self.services.iter().find(|own| own.name == service)?;
