@@ -190,10 +190,44 @@ trial! {
         took_as_long_as_the_banner(&report)
     }
 
-    a_list_of_exim_that_may_not_be_asked_about_us {
+    a_list_of_exim_that_strangers_are_looked_up_in_is_rehearsed {
         let system = Plan::healthy_but(|plan| {
             plan.mta = Mta::Exim;
             plan.exim.connect_acl = Some("deny !hosts = 198.18.25.99\n       dnslists = bl1.example".to_owned());
+            plan.zones.example.add("2.0.0.127.bl1 A 127.0.0.2");
+        })?;
+        let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;
+        report.judges("healthy")
+    }
+
+    a_dead_list_of_exim_that_is_not_asked_about_us {
+        let conf = resolver_of_the_servers(DnsManner::SilentAbout("bl1.example."), 2)?;
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.resolv_conf = Some(conf);
+            plan.exim.connect_acl = Some("deny !hosts = 198.18.25.0/24\n       dnslists = bl2.example : bl1.example".to_owned());
+            plan.zones.example.add("2.0.0.127.bl2 A 127.0.0.2");
+        })?;
+        let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;
+        report.names("degraded", "dnsbl-timeout")?;
+        blames(&report, &[("dnsbl-timeout", "likely")])
+    }
+
+    a_pause_of_exim_that_we_are_spared {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.connect_acl = Some("warn !hosts = 198.18.25.0/24\n       dnslists = bl1.example\n  warn !hosts = 198.18.25.0/24\n       delay = 25s".to_owned());
+            plan.zones.example.add("2.0.0.127.bl1 A 127.0.0.2");
+        })?;
+        let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;
+        blames(&report, &[("banner-greet-delay", "proven")])
+    }
+
+    a_list_of_exim_behind_what_may_not_be_rehearsed {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            let acl = "warn ratelimit = 100 / 1h\n  deny !hosts = 198.18.25.99\n       dnslists = bl1.example";
+            plan.exim.connect_acl = Some(acl.to_owned());
             plan.zones.example.add("2.0.0.127.bl1 A 127.0.0.2");
         })?;
         let report = system.check(&["mx1.clinic.example:25", "--on-host"])?;

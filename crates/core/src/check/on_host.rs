@@ -18,7 +18,7 @@ use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::about::About;
 use crate::questions::host::accepting::{Accepting, AcceptingWire};
-use crate::questions::host::asks::{List, Socket};
+use crate::questions::host::asks::{List, Socket, Spares, Stage};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::complaint::Visit;
 use crate::questions::host::dovecot::{Dovecot, DovecotWire};
@@ -45,7 +45,7 @@ const BEFORE_THE_END: Duration = Duration::from_secs(5);
 /// Reads this machine, where it is the server under test; the queue and the log once `visited` says that the look from
 /// outside is over, for they tell what became of it.
 pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, target: &Target, visited: &Notify) {
-    let (Some(OnHost { instances, .. }), Some(context)) = (host, context) else {
+    let (Some(OnHost { instances, watching, .. }), Some(context)) = (host, context) else {
         return;
     };
     host::sockets::read(context).await;
@@ -64,7 +64,22 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     };
     let of_exim = exim.as_ref().map(|(_, settings)| settings.asks().lists).unwrap_or_default();
     let first = system.as_ref().and_then(|view| view.servers.first().copied());
-    join(join(lists, ask_lists(context, of_exim, first)), mail).await;
+    let rehearsal = rehearse(context, exim.as_ref(), watching.is_some());
+    join(join(join(lists, ask_lists(context, of_exim, first)), rehearsal), mail).await;
+}
+
+/// Has Exim rehearse the connection of a stranger, where our own would not show how those are greeted: our address may be
+/// exempt, or what is looked up about it is not seen. Otherwise nothing is asked that might be answered from a cache later.
+async fn rehearse(context: &Context, exim: Option<&(&'static str, EximWire)>, watched: bool) {
+    let Some((program, settings)) = exim.filter(|(_, settings)| settings.changes.is_none()) else { return };
+    let asks = settings.asks();
+    let at_connect = |list: &&List| list.stage == Stage::Connect;
+    let mut spared = asks.lists.iter().filter(at_connect).filter(|list| list.spares != Spares::Nobody);
+    let looks_up = asks.reverse.is_some() || asks.lists.iter().any(|list| at_connect(&list));
+    if spared.next().is_some() || !watched && looks_up {
+        let limit = (context.deadline - BEFORE_THE_END).saturating_duration_since(tokio::time::Instant::now());
+        host::rehearsal::of_exim(context, program, limit).await;
+    }
 }
 
 /// Reads the queues and the logs for what the run is about.

@@ -15,6 +15,7 @@ use crate::questions::smtp::Message;
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
 
+use super::banner::rehearsed::passes;
 use super::ways::sources;
 use super::{At, Finding, services};
 
@@ -91,10 +92,12 @@ pub(super) fn sent(case: &Case) -> Vec<String> {
     case.every::<Message>().filter_map(|seen| seen.view().queue_id.clone()).collect()
 }
 
-/// Whether a service stands on this machine: our own connections to it came in here.
+/// Whether a service stands on this machine: our own connections to it came in here, or went to what is this machine's by address or name.
 pub(super) fn stands_here(at: &At<'_, Service>) -> bool {
     let here = VantageId::local();
-    at.ask_from(&Accepting, &at.on, &here).is_ok() || at.ask_from(&Lookups, &at.on, &here).is_ok()
+    at.ask_from(&Accepting, &at.on, &here).is_ok()
+        || at.ask_from(&Lookups, &at.on, &here).is_ok()
+        || at.from == here && is_here(at.case, &at.on)
 }
 
 /// Why a service of this machine is not seen as strangers see it: its settings let our address pass before they ask the
@@ -118,7 +121,7 @@ pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
                 list.zone
             ))
         }
-        Spares::Some if asked_about_us(at, &list.zone) => None,
+        Spares::Some if asked_about_us(at, &list.zone) || passes(at.case, &list.zone) => None,
         Spares::Some => Some(format!(
             "whether this address ({addresses}) is exempt cannot be told: {} stands behind a condition on the client's address, so strangers may wait for {} where we do not",
             list.place.in_words(),

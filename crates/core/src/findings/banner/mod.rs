@@ -5,6 +5,7 @@ pub(super) mod gaps;
 mod ident;
 mod known;
 mod pauses;
+pub(super) mod rehearsed;
 mod resolvers;
 mod says;
 pub(super) mod waits;
@@ -13,5 +14,15 @@ use super::Rule;
 
 /// The rules of this area.
 pub(super) fn rules() -> Vec<Rule> {
-    [says::RULES, waits::RULES, known::RULES, captured::RULES, resolvers::RULES, ident::RULES, pauses::RULES].concat()
+    [
+        says::RULES,
+        waits::RULES,
+        known::RULES,
+        captured::RULES,
+        resolvers::RULES,
+        ident::RULES,
+        pauses::RULES,
+        rehearsed::RULES,
+    ]
+    .concat()
 }

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -117,25 +117,10 @@ impl Program {
     /// [`RunError`] where it did not come to a good end; it does not run any more then.
     pub async fn run(&self) -> Result<Said, RunError> {
         let name = self.name.clone();
-        let path = find(&name).ok_or_else(|| RunError::Missing(name.clone()))?;
-        let mut command = Command::new(path);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .env("LC_ALL", "C")
-            .env("PATH", FOLDERS.join(":"))
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let started = command.spawn().map_err(|e| RunError::NotStarted { program: name.clone(), error: e.to_string() });
-        let mut running = Running(started?);
+        let mut running = self.start()?;
         let ended = timeout(self.limit, running.finish(self.most)).await;
         if !matches!(ended, Ok(Ok(End { status: Some(_), .. }))) {
-            running.kill();
-            // Killed without mercy: this does not take long, and leaves no zombie behind.
-            let _ = running.0.wait().await;
+            running.end().await;
         }
         let limit_ms = crate::case::millis(self.limit);
         match ended {
@@ -152,6 +137,53 @@ impl Program {
                 Err(RunError::Failed { program: name, status: status.to_string(), complaint })
             }
         }
+    }
+}
+
+impl Program {
+    /// Runs it to its end, or until its time is up, and gives the lines of its complaints that `keep` makes something of, each with
+    /// the time at which it came, and whether it ended by itself, whatever its status.
+    ///
+    /// # Errors
+    /// [`RunError`] where it did not run, or said too much; it does not run any more then.
+    pub async fn watch(
+        &self,
+        keep: impl Fn(&str) -> Option<&str>,
+    ) -> Result<(Vec<(Duration, String)>, bool), RunError> {
+        let began = Instant::now();
+        let mut running = self.start()?;
+        let mut lines = Vec::new();
+        let ended = timeout(
+            self.limit,
+            running.listen(self.most, |line| {
+                lines.extend(keep(line).map(|kept| (began.elapsed(), kept.to_owned())));
+            }),
+        )
+        .await;
+        running.end().await;
+        match ended {
+            Ok(Ok(true)) => Ok((lines, true)),
+            Err(_) => Ok((lines, false)),
+            Ok(Ok(false)) => Err(RunError::TooMuch { program: self.name.clone(), limit: self.most }),
+            Ok(Err(error)) => Err(RunError::NotStarted { program: self.name.clone(), error: error.to_string() }),
+        }
+    }
+
+    fn start(&self) -> Result<Running, RunError> {
+        let path = find(&self.name).ok_or_else(|| RunError::Missing(self.name.clone()))?;
+        let mut command = Command::new(path);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("PATH", FOLDERS.join(":"))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let started = command.spawn();
+        started.map(Running).map_err(|e| RunError::NotStarted { program: self.name.clone(), error: e.to_string() })
     }
 }
 
@@ -182,6 +214,28 @@ impl Running {
         let complaint = complaint.trim().to_owned();
         let status = if whole { Some(self.0.wait().await?) } else { None };
         Ok(End { status, out, complaint })
+    }
+
+    /// Gives each line of its complaints until it has ended, and whether they were within the bound.
+    async fn listen(&mut self, most: usize, mut line_by_line: impl FnMut(&str)) -> std::io::Result<bool> {
+        let (out, Some(err)) = (self.0.stdout.take(), self.0.stderr.take()) else { return Ok(true) };
+        let complaints = async {
+            let bound = u64::try_from(most).unwrap_or(u64::MAX);
+            let (mut from, mut line) = (BufReader::new(err).take(bound), Vec::new());
+            while from.read_until(b'\n', &mut line).await? > 0 {
+                line_by_line(String::from_utf8_lossy(&line).trim_end());
+                line.clear();
+            }
+            Ok(from.limit() > 0)
+        };
+        let (_, within) = tokio::try_join!(read(out, 0, Beyond::Forget), complaints)?;
+        Ok(within)
+    }
+
+    /// Ends it where it still runs, and takes note of its end: killed without mercy, this does not take long.
+    async fn end(&mut self) {
+        self.kill();
+        let _ = self.0.wait().await;
     }
 
     fn kill(&self) {
@@ -269,6 +323,23 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_it_complains_of_is_heard_as_it_comes() {
+        fn keep(line: &str) -> Option<&str> {
+            line.strip_prefix("> ")
+        }
+        let script = "echo '> out'; echo '> one' >&2; sleep 0.4; printf 'none\\n> two' >&2; exit 1";
+        let (lines, whole) = shell(script, LONG).watch(keep).await.unwrap();
+        assert!(whole);
+        let texts: Vec<&str> = lines.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["one", "two"]);
+        assert!(lines[1].0 >= lines[0].0 + Duration::from_millis(200), "{lines:?}");
+        let cut = shell("echo '> one' >&2; sleep 600", Duration::from_millis(500)).watch(keep).await.unwrap();
+        assert_eq!((cut.0.len(), cut.1), (1, false));
+        let endless = shell("yes >&2", LONG).at_most(1000).watch(keep).await;
+        assert_eq!(endless, Err(RunError::TooMuch { program: "sh".into(), limit: 1000 }));
     }
 
     #[tokio::test]

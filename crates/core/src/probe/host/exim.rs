@@ -7,6 +7,7 @@ use super::files::read_text;
 use crate::case::Question;
 use crate::probe::Context;
 use crate::questions::host::exim::acl::acls;
+use crate::questions::host::exim::effects::changes;
 use crate::questions::host::exim::{Exim, EximWire, KEPT, options, written};
 
 /// How long Exim may take to print its settings.
@@ -53,6 +54,7 @@ async fn read(program: &str) -> EximWire {
                 wire.written = written(&text).into_iter().filter(|w| KEPT.contains(&w.name.as_str())).collect();
                 let acls = acls(&text);
                 (wire.dnslists, wire.delays) = (acls.dnslists, acls.delays);
+                wire.changes = changes(&text, wire.setting("acl_smtp_connect").unwrap_or_default());
             }
             Err(flaw) => wire.flaws.push(flaw),
         }

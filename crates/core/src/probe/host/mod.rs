@@ -11,6 +11,7 @@ pub mod machine;
 pub mod postfix;
 pub mod processes;
 pub mod queue;
+pub mod rehearsal;
 pub mod resolving;
 pub mod sockets;
 

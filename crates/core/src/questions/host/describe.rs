@@ -8,6 +8,7 @@ use super::lookups::{Ended, Lookup, LookupsWire, Quality};
 use super::machine::{Disk, Machine};
 use super::postfix::{Postfix, PostfixWire};
 use super::queue::{Queue, QueueWire, Standing};
+use super::rehearsal::{Rehearsal, RehearsalWire};
 use super::resolv_conf::{ResolvConf, nameservers};
 use super::sockets::{Listeners, ListenersWire};
 use crate::case::{Observation, Question};
@@ -107,6 +108,7 @@ pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<Stri
             let server = serde_json::from_value::<Queue>(observation.asked.clone()).map(|queue| queue.server.name());
             read::<Queue>(observation).map(|wire| of_queue(server.unwrap_or("the server"), &wire))
         }
+        Rehearsal::PROBE => read::<Rehearsal>(observation).map(|wire| of_rehearsal(asked("client"), &wire)),
         Log::PROBE => read::<Log>(observation).map(|wire| of_log(asked("source"), &wire)),
         _ => None,
     }
@@ -164,6 +166,26 @@ fn of_queue(server: &str, wire: &QueueWire) -> String {
     };
     let counts: Vec<String> = wire.counts.iter().map(|(at, count)| format!("{count} {}", in_words(at))).collect();
     format!("queue of {server}: {}", if counts.is_empty() { "empty".to_owned() } else { counts.join(", ") })
+}
+
+/// What a rehearsal of a connection waited for: its lists, the longest first.
+fn of_rehearsal(client: &str, wire: &RehearsalWire) -> String {
+    if let Some(flaw) = &wire.flaw {
+        return format!("rehearsal of a connection from {client}: {flaw}");
+    }
+    let mut lists = wire.lists();
+    lists.sort_by_key(|asked| std::cmp::Reverse(asked.span.length_ms()));
+    let named: Vec<String> = lists
+        .iter()
+        .take(MAX_NAMED)
+        .map(|asked| {
+            let how = if asked.failed { "no answer for" } else { "answered after" };
+            format!("{}, {how} {} ms", asked.zone, asked.span.length_ms())
+        })
+        .collect();
+    let named = if named.is_empty() { "no list is asked".to_owned() } else { named.join("; ") };
+    let ended = if wire.whole { "took" } else { "had not ended after" };
+    format!("Exim's rehearsal of a connection from {client} {ended} {} ms: {named}", wire.until_ms)
 }
 
 /// What a log says last of the run's mail.

@@ -16,5 +16,6 @@ pub mod network;
 pub mod obstacle;
 pub mod postfix;
 pub mod queue;
+pub mod rehearsal;
 pub mod resolv_conf;
 pub mod sockets;

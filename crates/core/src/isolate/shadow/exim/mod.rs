@@ -106,6 +106,7 @@ impl EximShadows {
             dnslists: asked.dnslists,
             delays: asked.delays,
             settings: settings.clone(),
+            changes: None,
             flaws: Vec::new(),
         };
         let spool = settings.get("spool_directory").cloned().unwrap_or_default();

@@ -130,7 +130,7 @@ impl At {
 }
 
 /// The name and the value of a condition or modifier, behind the verb that may open its statement.
-fn condition(line: &str) -> Option<(&str, &str)> {
+pub(super) fn condition(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once('=')?;
     Some((name.split_whitespace().next_back()?.trim_start_matches('!'), value.trim()))
 }
@@ -141,7 +141,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// The lines that count, trimmed, those that end with a backslash joined with the next, each with its first number.
-fn logical_lines(text: &str) -> Vec<(u32, String)> {
+pub(super) fn logical_lines(text: &str) -> Vec<(u32, String)> {
     let mut found: Vec<(u32, String)> = Vec::new();
     let mut open = false;
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {

@@ -1,6 +1,7 @@
 //! The settings of Exim, as `exim -bP` says them, and where they stand.
 
 pub mod acl;
+pub mod effects;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,9 @@ pub struct EximWire {
     /// The pauses that its ACLs make.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub delays: Vec<Delay>,
+    /// Why going through what is done for a connection might change something; absent where it only reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
     /// Why something could not be read, in the words of who refused.
     pub flaws: Vec<String>,
 }
