@@ -29,6 +29,7 @@ mod sender;
 mod silent_dns;
 mod slow_programs;
 mod system;
+mod systemd;
 mod tree;
 mod zones;
 
@@ -52,6 +53,7 @@ pub use sender::{SENDER, SENDING_HOST, SendingPostfix};
 pub use silent_dns::{DnsManner, dns_responder};
 pub use slow_programs::{slow_milter, slow_policy};
 pub use system::{MailSystem, Mta, Plan};
+pub use systemd::Systemd;
 pub use tree::{Branch, Manner, NameServer, Signing, Software, TREE_ADDRESSES, TREE_NOBODY, Tree};
 pub use zones::{Zone, Zones};
 

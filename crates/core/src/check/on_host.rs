@@ -50,6 +50,7 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     };
     host::sockets::read(context).await;
     host::machine::read(context).await;
+    host::units::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let (exim, dovecot) = join(host::exim::settings(context), host::dovecot::settings(context)).await;
     disks(context, instances, exim.as_ref().map(|(_, settings)| settings)).await;

@@ -1,7 +1,7 @@
 //! The server's own log as a second witness: where it was read, a finding that rests on a reply or on silence says why as well.
 
-use super::Finding;
 use super::host::{complained, ours_of};
+use super::{Finding, units};
 use crate::case::Case;
 use crate::questions::host::complaint::Complaint::{
     self, Key, Milter, Passwords, Service, Setting, Spool, Table, Twice,
@@ -28,6 +28,8 @@ pub(super) fn add(case: &Case, findings: &mut [Finding]) {
             continue;
         };
         let says = format!("{}; its log says \"{}\"", finding.says, message(line));
-        finding.says(says).detail("log", line).witnessed(id);
+        let (says, line) = (says, line.to_owned());
+        finding.says(says).detail("log", line.as_str()).witnessed(id);
+        units::stands(case, finding, |units| units.told_of(&line));
     }
 }

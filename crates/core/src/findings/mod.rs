@@ -26,6 +26,7 @@ mod reputation;
 mod server_config;
 mod tls;
 pub(crate) mod trace;
+mod units;
 pub(crate) mod vantage;
 mod ways;
 mod window;

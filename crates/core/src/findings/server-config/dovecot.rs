@@ -1,6 +1,7 @@
 //! What the Dovecot of this machine has to do with it: service-not-running for mailboxes, and why nobody serves a socket.
 
 use super::super::host::{complained, is_here};
+use super::super::units;
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told, services};
 use crate::case::{Case, ObsId};
 use crate::catalogue::Severity;
@@ -40,6 +41,7 @@ fn gone(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         .says("Dovecot is installed on this machine, and does not run")
         .detail("server", "Dovecot")
         .witnessed(dovecot.id());
+    units::starts(at.case, finding, |units| units.named("dovecot.service"));
     if missing.is_empty() {
         finding.severity(Severity::Degraded);
     }

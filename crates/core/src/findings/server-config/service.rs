@@ -1,6 +1,7 @@
 //! Whether the mail service runs on this machine, and for whom: service-not-running, listens-on-loopback-only.
 
 use super::super::host::{installed, ours};
+use super::super::units;
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
 use crate::case::{Case, Seen, Why};
 use crate::questions::host::asks::Place;
@@ -70,6 +71,9 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .known("server", server.map(MailServer::name))
         .witnessed(sockets.id())
         .claims(connect.id(), Share::Whole, Basis::Witnessed);
+    if !runs && let Some(server) = server {
+        units::starts(at.case, finding, |units| units.of_server(server));
+    }
     if runs && let Some(postfix) = at.case.every::<Postfix>().find(|postfix| postfix.service_on(port).is_none()) {
         finding.detail("file", postfix.file("master.cf")).witnessed(postfix.id());
     }

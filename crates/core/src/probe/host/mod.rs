@@ -14,6 +14,7 @@ pub mod queue;
 pub mod rehearsal;
 pub mod resolving;
 pub mod sockets;
+pub mod units;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ use super::queue::{Queue, QueueWire, Standing};
 use super::rehearsal::{Rehearsal, RehearsalWire};
 use super::resolv_conf::{ResolvConf, nameservers};
 use super::sockets::{Listeners, ListenersWire};
+use super::units::{Unit, Units, UnitsWire};
 use crate::case::{Observation, Question};
 use crate::questions::describe::read;
 
@@ -108,6 +109,7 @@ pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<Stri
             let server = serde_json::from_value::<Queue>(observation.asked.clone()).map(|queue| queue.server.name());
             read::<Queue>(observation).map(|wire| of_queue(server.unwrap_or("the server"), &wire))
         }
+        Units::PROBE => read::<Units>(observation).map(|wire| of_units(&wire)),
         Rehearsal::PROBE => read::<Rehearsal>(observation).map(|wire| of_rehearsal(asked("client"), &wire)),
         Log::PROBE => read::<Log>(observation).map(|wire| of_log(asked("source"), &wire)),
         _ => None,
@@ -152,6 +154,19 @@ fn of_dovecot(wire: &DovecotWire) -> String {
     let flaw = wire.flaws.first().map(|flaw| format!(": {flaw}")).unwrap_or_default();
     let spoken = wire.setting("protocols").map(|list| format!(", protocols {list}")).unwrap_or_default();
     format!("settings of Dovecot{spoken}{runs}{flaw}")
+}
+
+/// The services of mail that systemd does not see running.
+fn of_units(wire: &UnitsWire) -> String {
+    if let Some(flaw) = &wire.flaw {
+        return format!("units of systemd: {flaw}");
+    }
+    let ailing: Vec<String> = wire.units.iter().filter_map(Unit::ails).collect();
+    match (wire.units.len(), ailing.is_empty()) {
+        (0, _) => "units of systemd: none of mail".to_owned(),
+        (many, true) => format!("units of systemd: {many} of mail, all run"),
+        (_, false) => format!("units of systemd: {}", ailing.join("; ")),
+    }
 }
 
 /// How much lies in a queue.

@@ -19,3 +19,4 @@ pub mod queue;
 pub mod rehearsal;
 pub mod resolv_conf;
 pub mod sockets;
+pub mod units;
