@@ -18,7 +18,7 @@ const GROUPS: [&[&str]; 7] = [
     &["opensmtpd"],
     &["courier-mta"],
     // Other people's eyes for signatures.
-    &["opendkim-tools", "python3-authres", "python3-dkim", "python3-dnspython"],
+    &["unbound-host", "opendkim-tools", "python3-authres", "python3-dkim", "python3-dnspython"],
 ];
 
 /// The folder with the unpacked servers, below which are `usr`, `etc` and `var`. The first trial makes it, the others wait.

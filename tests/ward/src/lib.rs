@@ -54,7 +54,7 @@ pub use silent_dns::{DnsManner, dns_responder};
 pub use slow_programs::{slow_milter, slow_policy};
 pub use system::{MailSystem, Mta, Plan};
 pub use systemd::Systemd;
-pub use tree::{Branch, Manner, NameServer, Signing, Software, TREE_ADDRESSES, TREE_NOBODY, Tree};
+pub use tree::{Branch, Manner, NameServer, Signing, Software, TREE_ADDRESSES, TREE_NOBODY, Tree, WAYS, Way};
 pub use zones::{Zone, Zones};
 
 /// Declares trials: tests whose body runs as root on a machine of its own. The body is a block that ends in `Result<(), WardError>`.

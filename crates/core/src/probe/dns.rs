@@ -41,7 +41,7 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
         unchecked(context, domain, via).await;
     }
     if view.unanswered() && via == Via::Own {
-        control(context).await;
+        control(context, via).await;
     }
     let Some(answer) = view.definite() else {
         return Vec::new();
@@ -60,17 +60,19 @@ pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchan
     found
 }
 
-/// The same question with the CD bit, to a resolver that failed: an answer then means that validation is what fails.
+/// The same question with the CD bit, to a resolver that failed: an answer then means that validation is what fails. Whether it
+/// fails for the root as well tells the domain's fault from the resolver's.
 async fn unchecked(context: &Context, domain: &str, via: Via) {
     let rtype = RecordType::Mx;
     let asking = Asking { unchecked: true, ..Asking::default() };
-    context.lookup_as(&Unchecked { rtype, via }, &Domain::new(domain), via, domain, rtype, asking).await;
+    let (question, on) = (Unchecked { rtype, via }, Domain::new(domain));
+    join(context.lookup_as(&question, &on, via, domain, rtype, asking), control(context, via)).await;
 }
 
-/// A question that any resolver answers, to one that was silent about the domain: it may only be waiting for servers of the
-/// domain that are silent themselves.
-async fn control(context: &Context) {
-    let (rtype, via) = (RecordType::Soa, Via::Own);
+/// A question that any resolver answers, to one that failed or was silent about the domain: it may only be waiting for servers
+/// of the domain that are silent themselves.
+async fn control(context: &Context, via: Via) {
+    let rtype = RecordType::Soa;
     let asking = Asking { limit: CONTROL_LIMIT, ..Asking::default() };
     context.lookup_as(&Records { rtype, via }, &Domain::new("."), via, ".", rtype, asking).await;
 }

@@ -3,6 +3,7 @@
 
 mod servers;
 mod signing;
+mod ways;
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +13,7 @@ use std::{
 use servers::{Content, start};
 pub use servers::{Manner, NameServer, Software};
 use signing::Keys;
+pub use ways::{WAYS, Way};
 
 use crate::{
     Daemon, WardError, Zone, Zones,
@@ -40,13 +42,17 @@ pub struct Signing {
     pub until_days: i64,
     /// What is changed in the zone file after it was signed: this text, to that.
     pub changed_after: Option<(&'static str, &'static str)>,
+    /// Lines that are taken out of it after that: those that hold this text.
+    pub left_out: Option<&'static str>,
+    /// Absence is proven by NSEC3 records, made with these options of `ldns-signzone`; `None`: by NSEC.
+    pub nsec3: Option<&'static [&'static str]>,
 }
 
 impl Signing {
     /// Signatures that hold since yesterday and for two weeks.
     #[must_use]
     pub fn valid() -> Self {
-        Self { from_days: -1, until_days: 14, changed_after: None }
+        Self { from_days: -1, until_days: 14, changed_after: None, left_out: None, nsec3: None }
     }
 }
 
@@ -71,13 +77,14 @@ impl Branch {
     }
 
     /// The zone file of one of its servers. `below` is what is delegated from here.
-    fn text(&self, zone: &Zone, below: &[String]) -> Result<String, WardError> {
+    fn text(&self, server: &NameServer, below: &[String]) -> Result<String, WardError> {
+        let zone = server.manner.zone().unwrap_or(&self.zone);
         let names: Vec<&str> = self.servers.iter().map(|server| server.name.as_str()).collect();
         let own = self.servers.iter().filter(|server| lies_in(&server.name, zone.origin));
         let addresses = own.map(|server| format!("{} A {}", server.name, server.address));
         let more: Vec<String> = addresses.chain(below.iter().cloned()).collect();
         let text = zone.with_servers(&names, &more);
-        match &self.signing {
+        match server.manner.signing().or(self.signing.as_ref()) {
             Some(signing) => Keys::of(zone.origin)?.sign(zone.origin, &text, signing, seconds_now()),
             None => Ok(text),
         }
@@ -197,11 +204,10 @@ impl Tree {
                 if matches!(server.manner, Manner::Dead) {
                     continue;
                 }
-                let zone = if let Manner::ServesAnother(other) = &server.manner { other } else { &branch.zone };
                 let (_, content) = contents.entry(server.address).or_insert((server.software, Content::default()));
                 content.refuses |= matches!(server.manner, Manner::Refuses);
                 if !matches!(server.manner, Manner::ServesNothing) {
-                    content.zones.insert(zone.origin, branch.text(zone, &delegated)?);
+                    content.zones.insert(branch.zone.origin, branch.text(server, &delegated)?);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command};
 
+use super::Signing;
 use crate::{Daemon, WardError, Zone, daemon::write, name_servers::nsd_with};
 
 /// Which authoritative server.
@@ -20,12 +21,26 @@ pub enum Manner {
     Serves,
     /// It serves another zone of the same name, signed as the zone is.
     ServesAnother(Zone),
+    /// It serves the zone with other signatures, such as those of last month.
+    Signs(Signing),
     /// It runs and was never told of the zone.
     ServesNothing,
     /// It has the zone, and its access list refuses everybody. Only [`Software::Nsd`] does that here.
     Refuses,
     /// It does not run.
     Dead,
+}
+
+impl Manner {
+    /// The zone that it serves, where that is another one.
+    pub(super) fn zone(&self) -> Option<&Zone> {
+        if let Self::ServesAnother(zone) = self { Some(zone) } else { None }
+    }
+
+    /// How it signs, where that is another way.
+    pub(super) fn signing(&self) -> Option<&Signing> {
+        if let Self::Signs(signing) = self { Some(signing) } else { None }
+    }
 }
 
 /// A name server of a zone.

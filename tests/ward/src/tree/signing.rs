@@ -53,14 +53,17 @@ impl Keys {
         let at = |days: i64| (now + days * DAY).to_string();
         let mut command = Command::new("ldns-signzone");
         command.current_dir(&self.folder).args(["-i", &at(signing.from_days), "-e", &at(signing.until_days)]);
+        if let Some(options) = signing.nsec3 {
+            command.arg("-n").args(options);
+        }
         output_of(command.args(["-o", origin, "-f", "signed", "plain"]).args(&self.names))?;
         let text = fs::read_to_string(&signed).map_err(WardError::io(signed.display().to_string()))?;
-        match signing.changed_after {
-            Some((from, _)) if !text.contains(from) => {
-                Err(WardError::Wrong(format!("`{from}` is not in the signed zone {origin}:\n{text}")))
-            }
-            Some((from, to)) => Ok(text.replace(from, to)),
-            None => Ok(text),
+        let touched = [signing.changed_after.map(|(from, _)| from), signing.left_out];
+        if let Some(part) = touched.into_iter().flatten().find(|part| !text.contains(part)) {
+            return Err(WardError::Wrong(format!("`{part}` is not in the signed zone {origin}:\n{text}")));
         }
+        let text = signing.changed_after.map_or_else(|| text.clone(), |(from, to)| text.replace(from, to));
+        let stays = |line: &&str| signing.left_out.is_none_or(|part| !line.contains(part));
+        Ok(text.lines().filter(stays).flat_map(|line| [line, "\n"]).collect())
     }
 }

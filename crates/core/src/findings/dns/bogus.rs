@@ -48,7 +48,8 @@ fn bogus(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
 /// A resolver that answers SERVFAIL, and answers with validation switched off.
 struct Refusal<'c> {
     failed: Seen<'c, Dns>,
-    unchecked: ObsId,
+    /// The answer without validation, and what it says of the root.
+    shown: [ObsId; 2],
 }
 
 impl Refusal<'_> {
@@ -80,14 +81,24 @@ fn refusals<'c>(at: &At<'c, Domain>, found: &mut Found<'_>) -> Vec<Refusal<'c>> 
     let mut refusals = Vec::new();
     for (via, failed) in asked {
         match at.ask(&Unchecked { rtype, via }) {
-            Ok(unchecked) if unchecked.definite().is_some() => {
-                refusals.push(Refusal { failed, unchecked: unchecked.id() });
-            }
+            Ok(unchecked) if unchecked.definite().is_some() => match root_by(at, via) {
+                // What fails at the root is not the domain's: the resolver's clock or key, or the root that it was given.
+                Ok(root) if root.rcode() == Some("SERVFAIL") => found.missed(Why::Denied(root.id())),
+                Ok(root) => {
+                    refusals.push(Refusal { failed, shown: [unchecked.id(), root.id()] });
+                }
+                Err(why) => found.missed(why),
+            },
             Ok(unchecked) => found.missed(Why::Denied(unchecked.id())),
             Err(why) => found.missed(why),
         }
     }
     refusals
+}
+
+/// What the resolver says of the root, which everybody can validate.
+fn root_by<'c>(at: &At<'c, Domain>, via: Via) -> Result<Seen<'c, Dns>, Why> {
+    at.ask_of(&Records { rtype: RecordType::Soa, via }, &Domain::new("."))
 }
 
 fn by_resolver(at: &At<'_, Domain>, found: &mut Found<'_>, refusal: &Refusal<'_>) {
@@ -106,7 +117,8 @@ fn by_resolver(at: &At<'_, Domain>, found: &mut Found<'_>, refusal: &Refusal<'_>
         .detail("domain", at.on.as_str())
         .detail("resolver", failed.wire.server.ip().to_string())
         .proof(failed.id(), refusal.basis())
-        .witnessed(refusal.unchecked)
+        .witnessed(refusal.shown[0])
+        .witnessed(refusal.shown[1])
         .claims(failed.id(), Share::Whole, Basis::Witnessed);
     if let Some(error) = refusal.error() {
         finding.detail("error", error.code);
@@ -202,7 +214,7 @@ fn by_validation(at: &At<'_, Domain>, found: &mut Found<'_>, flawed: &Flawed, re
     }
     for refusal in refusals {
         // What fails is known: that resolvers refuse it is what follows.
-        finding.witnessed(refusal.failed.id()).witnessed(refusal.unchecked);
+        finding.witnessed(refusal.failed.id()).witnessed(refusal.shown[0]).witnessed(refusal.shown[1]);
         finding.claims(refusal.failed.id(), Share::Whole, Basis::Witnessed);
         finding.detail("resolver", refusal.failed.wire.server.ip().to_string());
         if let Some(error) = refusal.error() {

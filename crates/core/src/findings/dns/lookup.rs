@@ -117,9 +117,13 @@ fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         (None, None) => return Err(Why::Denied(own.id())),
     };
     let verb = if others.is_empty() { "answer" } else { "answers" };
+    // It was asked where validation may be what fails.
+    let root = at.ask_of(&Records { rtype: RecordType::Soa, via: Via::Own }, &Domain::new("."));
+    let root = root.ok().filter(|root| root.rcode() == Some(code));
+    let as_well = if root.is_some() { " and for the root as well" } else { "" };
     let finding = found
         .is(Resolver(own.wire.server))
-        .says(format!("the resolver {} answers {code} for {}, while {who} {verb} it", own.wire.server, at.on))
+        .says(format!("the resolver {} answers {code} for {}{as_well}, while {who} {verb} it", own.wire.server, at.on))
         .detail("resolver", own.wire.server.to_string())
         .detail("rcode", code)
         .detail("domain", at.on.as_str())
@@ -127,7 +131,7 @@ fn servfail(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
         .witnessed(own.id())
         .owes_step(own.id())
         .claims(own.id(), Share::Whole, Basis::Witnessed);
-    for id in shown {
+    for id in shown.into_iter().chain(root.map(|root| root.id())) {
         finding.witnessed(id);
     }
     found.state()

@@ -29,6 +29,9 @@ const VOID_BELOW: usize = 1024;
 /// RSA keys below this are weak, in bits.
 const WEAK_BELOW: usize = 2048;
 
+/// What is said of a key that no verifier takes.
+const VOID: &str = "cannot be used";
+
 /// One selector that is looked at.
 pub(super) struct Looked {
     pub(super) selector: String,
@@ -117,6 +120,15 @@ pub(super) fn rsa_bits(key: &Key) -> Option<usize> {
     x509_parser::public_key::RSAPublicKey::from_der(&key.data).ok().map(|(_, rsa)| rsa.key_size())
 }
 
+/// Whether `p=` is what the text of RFC 6376 section 3.6.1 asks for, an RSAPublicKey, and not what its examples hold and
+/// nearly everybody publishes, a SubjectPublicKeyInfo around it (erratum 3017). OpenDKIM reads the second alone.
+fn is_bare(key: &Key) -> bool {
+    key.algorithm == Some(Algorithm::Rsa)
+        && key.flaws.is_empty()
+        && SubjectPublicKeyInfo::from_der(&key.data).is_err()
+        && rsa_bits(key).is_some()
+}
+
 /// What keeps a key from being used.
 fn fault(text: &str, key: &Key) -> Option<String> {
     if !is_key(text) && key.flaws.is_empty() {
@@ -147,19 +159,23 @@ fn broken(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             [] => None,
             [text] => {
                 let key = Key::parse(text);
-                let revoked = key.revoked && key.flaws.is_empty();
-                if revoked {
-                    looked.named.then(|| "it was taken back: p= is empty".to_owned())
+                if key.revoked && key.flaws.is_empty() {
+                    looked.named.then(|| (VOID, "it was taken back: p= is empty".to_owned()))
+                } else if is_bare(&key) {
+                    Some((
+                        "is not read by every verifier",
+                        "p= is a bare RSAPublicKey, no SubjectPublicKeyInfo".to_owned(),
+                    ))
                 } else {
-                    fault(text, &key)
+                    fault(text, &key).map(|said| (VOID, said))
                 }
             }
-            several => Some(format!("there are {} records, and verifiers may take any of them", several.len())),
+            several => Some((VOID, format!("there are {} records, and verifiers may take any of them", several.len()))),
         };
-        if let Some(said) = said {
+        if let Some((what, said)) = said {
             found
                 .is(FindingKey::Named(name.clone()))
-                .says(format!("the DKIM key {name} cannot be used: {said}"))
+                .says(format!("the DKIM key {name} {what}: {said}"))
                 .severity(if looked.named { Severity::Risk } else { Severity::Advice })
                 .detail("domain", at.on.as_str())
                 .detail("selector", looked.selector.as_str())
@@ -227,7 +243,10 @@ mod tests {
             "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB",
         );
         assert_eq!(rsa_bits(&key), Some(1024));
-        let bare = Key { data: key.data.get(22..).unwrap().to_vec(), ..key };
+        let bare = Key { data: key.data.get(22..).unwrap().to_vec(), ..key.clone() };
         assert_eq!(rsa_bits(&bare), Some(1024));
+        assert!(is_bare(&bare) && !is_bare(&key));
+        let cut = Key { data: key.data.get(..50).unwrap().to_vec(), ..key };
+        assert!(!is_bare(&cut));
     }
 }
