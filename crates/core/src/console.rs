@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use maildoctor_wire::console::{ACCESS_FILE, Access, Cached, Held, Line, Refused, Service, Session, Settings};
+use maildoctor_wire::console::{
+    ACCESS_FILE, Access, Cached, Held, Line, RUN_HEADER, Refused, Service, Session, Settings,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -61,6 +63,8 @@ pub struct Console {
     folder: PathBuf,
     address: std::net::SocketAddr,
     token: SecretString,
+    /// The run that the changes are of.
+    run: Option<String>,
 }
 
 impl Console {
@@ -74,7 +78,23 @@ impl Console {
         let access: Access =
             serde_json::from_reader(std::io::Read::take(file, MAX_ACCESS)).map_err(|e| wrong(e.to_string()))?;
         let folder = std::fs::canonicalize(folder).map_err(|e| wrong(e.to_string()))?;
-        Ok(Self { folder, address: access.address, token: access.token.into() })
+        Ok(Self { folder, address: access.address, token: access.token.into(), run: None })
+    }
+
+    /// The same console for the changes of one run, which can be ended.
+    #[must_use]
+    pub fn for_run(self, run: &str) -> Self {
+        Self { run: Some(run.to_owned()), ..self }
+    }
+
+    /// Ends a run: of what it has sent nothing is done any more, and what was begun is done. Gives the console for what follows.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub async fn after_run(&self, run: &str) -> Result<Self, ConsoleError> {
+        let of_run = self.clone().for_run(run);
+        of_run.ask::<Service>(Method::POST, "/v1/runs/end", &[], Vec::new()).await?;
+        Ok(Self { run: None, ..of_run })
     }
 
     /// The lab's folder.
@@ -165,7 +185,9 @@ impl Console {
             .map_err(|_| unreachable(format!("no answer within {} s", LIMIT.as_secs())))?
             .map_err(|e| unreachable(e.to_string()))?;
         let bearer = format!("Bearer {}", self.token.expose_secret());
-        let headers = [&[("Authorization", bearer.as_str()), ("Content-Type", "application/json")], more].concat();
+        let own = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let run = self.run.as_deref().map(|run| (RUN_HEADER, run));
+        let headers: Vec<(&str, &str)> = own.into_iter().chain(run).chain(more.iter().copied()).collect();
         let host = self.address.to_string();
         let request = Request { method, target, host: &host, headers: &headers, body };
         let reply = exchange(Box::new(stream), request, Bounds { time: LIMIT, body: MAX_REPLY }).await?;

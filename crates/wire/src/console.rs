@@ -16,6 +16,12 @@ pub const MAX_BLACKLISTS: usize = 64;
 /// The most clients on the whitelist.
 pub const MAX_WHITELIST: usize = 256;
 
+/// The header field by which a run that changes several things says which run it is: [`RUN_LENGTH`] octets at most.
+pub const RUN_HEADER: &str = "Maildoctor-Run";
+
+/// The longest name of a run, in octets.
+pub const RUN_LENGTH: usize = 64;
+
 /// How a console is reached: the content of [`ACCESS_FILE`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Access {

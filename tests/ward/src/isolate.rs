@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -119,6 +119,50 @@ pub fn isolate_killed_after(control: &str, delay: Duration) -> Result<(), WardEr
         Some(status) => Err(WardError::Wrong(format!("it had ended before it was killed ({status})"))),
         None => Ok(()),
     }
+}
+
+/// Runs it again and again, and kills it without mercy at one of `steps` each time, until a run comes to its end before; gives how
+/// many were killed. A step is a change among the folders of shadows, the files in them, and the processes below the run.
+///
+/// # Errors
+/// When the program does not run.
+pub fn isolate_killed_at(control: &str, steps: impl IntoIterator<Item = usize>) -> Result<usize, WardError> {
+    let mut killed = 0;
+    for step in steps {
+        let mut command = command(control)?;
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = child.map_err(WardError::io("running isolate"))?;
+        let (mut last, mut taken) = (shadows(child.id()), 0);
+        while taken < step {
+            let now = shadows(child.id());
+            if last == now {
+                thread::sleep(LOOK_EVERY);
+            } else {
+                (last, taken) = (now, taken + 1);
+            }
+            if child.try_wait().map_err(WardError::io("isolate"))?.is_some() {
+                return Ok(killed);
+            }
+        }
+        child.kill().map_err(WardError::io("killing isolate"))?;
+        child.wait().map_err(WardError::io("isolate"))?;
+        killed += 1;
+    }
+    Ok(killed)
+}
+
+/// How often is looked whether a run has taken a step.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// What there is of shadows: their folders with what lies in each, and how many processes the run has below it.
+fn shadows(run: u32) -> (Vec<PathBuf>, usize) {
+    let inside = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let folders: Vec<PathBuf> = inside(Path::new(SHADOWS));
+    let mut all: Vec<PathBuf> =
+        folders.iter().flat_map(|folder| -> Vec<PathBuf> { inside(folder) }).chain(folders.clone()).collect();
+    all.sort();
+    let tasks = fs::read_to_string(format!("/proc/{run}/task/{run}/children")).unwrap_or_default();
+    (all, tasks.split_whitespace().count())
 }
 
 impl Isolated {

@@ -3,8 +3,8 @@
 use std::{fs, time::Duration};
 
 use maildoctor_ward::{
-    DnsManner, Plan, THIRD_PARTY, Untouched, WardError, dns_responder, isolate, isolate_killed_after, slow_milter,
-    slow_policy, trial,
+    DnsManner, Plan, THIRD_PARTY, Untouched, WardError, dns_responder, isolate, isolate_killed_after,
+    isolate_killed_at, slow_milter, slow_policy, trial,
 };
 
 /// Twelve lists of which `dead` never answer.
@@ -55,6 +55,22 @@ trial! {
         let before = postfix()?;
         isolate_killed_after("postfix", Duration::from_millis(2500))?;
         isolate("postfix")?.convicts(&["list:l7.list.example"])?;
+        before.still()
+    }
+
+    runs_that_were_killed_at_one_step_after_another {
+        resolver("list.example.")?;
+        let _system = Plan::healthy_but(|plan| {
+            let asked = "reject_rbl_client l1.list.example, reject_rbl_client l2.list.example";
+            plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", asked);
+        })?;
+        let before = postfix()?;
+        // Some fifty steps make a run, most of them at its beginning.
+        let killed = isolate_killed_at("postfix", [1, 2, 3, 5, 8, 13, 21, 34])?;
+        if killed < 5 {
+            return Err(WardError::Wrong(format!("a run ended after the {killed}th step that it was to be killed at")));
+        }
+        isolate("postfix")?;
         before.still()
     }
 

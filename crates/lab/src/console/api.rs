@@ -6,10 +6,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use maildoctor_wire::console::{Held, Refused, Settings};
+use maildoctor_wire::console::{Held, RUN_HEADER, Refused, Settings};
 use serde::Serialize;
 
 use super::MAX_BODY;
+use super::fence::Fence;
 use super::log::Log;
 use super::settings::SetError;
 use crate::smtp::Service;
@@ -20,6 +21,7 @@ pub(super) struct Api {
     pub(super) service: Arc<Service>,
     pub(super) log: Log,
     pub(super) token: String,
+    pub(super) fence: Fence,
 }
 
 impl Api {
@@ -35,16 +37,16 @@ impl Api {
             (&Method::GET, "/v1/settings") => held(&self.service.site().settings.held()),
             (&Method::PUT, "/v1/settings") => self.set(request).await,
             (&Method::GET, "/v1/service") => json(StatusCode::OK, &self.service.state().await),
-            (&Method::POST, "/v1/service/stop") => {
-                self.service.stop().await;
-                json(StatusCode::OK, &self.service.state().await)
+            (&Method::POST, "/v1/service/stop" | "/v1/service/start") => {
+                self.drive(request.headers(), path == "/v1/service/stop").await
             }
-            (&Method::POST, "/v1/service/start") => match self.service.start().await {
-                Ok(()) => json(StatusCode::OK, &self.service.state().await),
-                Err(e) => {
-                    refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("the SMTP service cannot be started: {e}"))
+            (&Method::POST, "/v1/runs/end") => {
+                if self.fence.close(request.headers()).await {
+                    json(StatusCode::OK, &self.service.state().await)
+                } else {
+                    refuse(StatusCode::BAD_REQUEST, &format!("{RUN_HEADER} must name the run that ends"))
                 }
-            },
+            }
             (&Method::GET, "/v1/cache") => json(StatusCode::OK, &self.service.site().cache.list()),
             (&Method::GET, "/v1/sessions") => json(StatusCode::OK, &self.service.site().sessions.list()),
             (&Method::GET, "/v1/log") => self.lines(request.uri().query()),
@@ -67,6 +69,17 @@ impl Api {
         shown.len() == wanted.len() && differs == 0
     }
 
+    /// Stops or starts the SMTP service.
+    async fn drive(&self, headers: &HeaderMap, stop: bool) -> Reply {
+        let Some(_passing) = self.fence.pass(headers).await else { return ended() };
+        if stop {
+            self.service.stop().await;
+        } else if let Err(e) = self.service.start().await {
+            return refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("the SMTP service cannot be started: {e}"));
+        }
+        json(StatusCode::OK, &self.service.state().await)
+    }
+
     async fn set(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         let Some(revision) = head.headers.get(IF_MATCH).and_then(|v| v.to_str().ok()) else {
@@ -81,6 +94,8 @@ impl Api {
             Ok(settings) => settings,
             Err(e) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &format!("these are no settings: {e}")),
         };
+        // Only now, so that nobody who sends slowly holds off the end of a run.
+        let Some(_passing) = self.fence.pass(&head.headers).await else { return ended() };
         let site = self.service.site().clone();
         let before = site.settings.current();
         let set = tokio::task::spawn_blocking(move || site.settings.set(&revision, settings)).await;
@@ -116,7 +131,7 @@ fn allowed(path: &str) -> Option<&'static str> {
     match path {
         "/v1/settings" => Some("GET, PUT"),
         "/v1/service" | "/v1/cache" | "/v1/sessions" | "/v1/log" => Some("GET"),
-        "/v1/service/stop" | "/v1/service/start" => Some("POST"),
+        "/v1/runs/end" | "/v1/service/stop" | "/v1/service/start" => Some("POST"),
         _ => None,
     }
 }
@@ -151,6 +166,11 @@ fn held(held: &Held) -> Reply {
         reply.headers_mut().insert(ETAG, tag);
     }
     reply
+}
+
+/// What is said to a request of a run that has ended.
+fn ended() -> Reply {
+    refuse(StatusCode::CONFLICT, "the run that this request is of has ended")
 }
 
 fn refuse(status: StatusCode, why: &str) -> Reply {

@@ -5,6 +5,7 @@
 //! lab's folder, which only its owner can read. Nothing a client sends makes the console grow or wait.
 
 mod api;
+mod fence;
 mod log;
 mod settings;
 
@@ -59,7 +60,7 @@ pub async fn serve(
     let listener = TcpListener::bind(access.address).await?;
     let log = log::Log::follow(events, tasks);
     crate::private_file(&folder.join(ACCESS_FILE), &serde_json::to_vec_pretty(&access)?)?;
-    let api = Arc::new(api::Api { service, log, token: access.token });
+    let api = Arc::new(api::Api { service, log, token: access.token, fence: fence::Fence::default() });
     accept::each(listener, MAX_CONNECTIONS, tasks, move |stream, _| {
         let api = api.clone();
         async move {

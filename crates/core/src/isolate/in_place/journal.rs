@@ -21,6 +21,9 @@ const NAME: (&str, &str) = ("isolate-", ".json");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     schema: String,
+    /// The name of the run, by which the console knows its requests; empty where the run gave itself none.
+    #[serde(default)]
+    pub(super) run: String,
     /// The folder of the lab.
     pub(super) folder: PathBuf,
     /// The file in which the lab keeps its settings: which lab it is, also after that was started again.
@@ -51,6 +54,7 @@ impl Journal {
         make_private(state)?;
         let entry = Entry {
             schema: SCHEMA.to_owned(),
+            run: format!("{:016x}", crate::chance::number()),
             folder: folder.to_owned(),
             settings_file: settings_file.to_owned(),
             before: before.clone(),

@@ -76,6 +76,7 @@ impl LabInPlace {
         let wrong = |e: std::io::Error| InPlaceError::Journal { path: path.clone(), why: e.to_string() };
         let journal = Journal::begin(state, console.folder(), &held.file, &held.settings).map_err(wrong)?;
         lock.name(&journal.path).map_err(wrong)?;
+        let console = console.for_run(&journal.entry.run);
         Ok(Self {
             console,
             exchanger,

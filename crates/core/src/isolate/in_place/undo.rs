@@ -1,7 +1,6 @@
 //! Undoing what a run did, at its end or long after it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use maildoctor_wire::console::Settings;
 
@@ -13,9 +12,6 @@ use crate::console::{Console, ConsoleError};
 
 /// How often settings are put back when others change them at the same time.
 const TRIES: usize = 5;
-
-/// How long a request that was on its way when we were stopped may take to reach the console: only then is what stands there final.
-const ON_ITS_WAY: Duration = Duration::from_millis(1000);
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,9 +75,9 @@ pub async fn restore(path: &Path, running: &[Console]) -> Result<Back, InPlaceEr
 pub(super) async fn put_back(console: &Console, mut journal: Journal) -> Result<Back, InPlaceError> {
     let path = journal.path.clone();
     let wrong = |e: std::io::Error| InPlaceError::Journal { path: path.clone(), why: e.to_string() };
-    if journal.entry.intended.is_some() || journal.entry.reload {
-        tokio::time::sleep(ON_ITS_WAY).await;
-    }
+    // Only what stands there once no request of the run can arrive any more is final.
+    let run = journal.entry.run.as_str();
+    let console = &if run.is_empty() { console.clone() } else { console.after_run(run).await? };
     let mut back = Back::default();
     let mut tries = 0;
     loop {
