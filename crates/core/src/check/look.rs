@@ -10,7 +10,7 @@ use super::board::{Board, Search};
 use super::exchange::{Known, blacklists, exchange_host, exchange_service, promises};
 use super::submission::{submission_of, visit_submission};
 use super::{nobody, outbound};
-use crate::probe::dns;
+use crate::probe::dns::{self, Located};
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
 use crate::probe::{Context, autoconfig, blacklist, records, token};
@@ -227,7 +227,7 @@ async fn one_host_visited(
     (exchangers, submission): (Search<'_>, Search<'_>),
 ) {
     let context = look.context;
-    let addresses = dns::addresses(context, host, Via::Own).await;
+    let Located { addresses, alias_of } = dns::locate(context, host, Via::Own).await;
     let ports = &context.options.ports;
     let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {
         service: SocketAddr::new(ip, port.unwrap_or_else(|| ports.of(role))),
@@ -255,7 +255,7 @@ async fn one_host_visited(
             .collect();
         let promised = async {
             if let Some(host) = name {
-                promises(look, host).await;
+                promises(look, host, alias_of.as_deref()).await;
             }
         };
         let besides = join(reverse, promised);

@@ -91,11 +91,25 @@ pub async fn some_records(context: &Context, domain: &str, via: Via, types: &[Re
     .await;
 }
 
+/// Where a host is.
+#[derive(Debug, Default)]
+pub struct Located {
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The name that it is an alias of, at the end of the chain.
+    pub alias_of: Option<String>,
+}
+
 /// Both families of a host's addresses.
 pub async fn addresses(context: &Context, host: &str, via: Via) -> Vec<IpAddr> {
+    locate(context, host, via).await.addresses
+}
+
+/// Both families of a host's addresses, and whether it is an alias.
+pub async fn locate(context: &Context, host: &str, via: Via) -> Located {
     if let Ok(ip) = host.parse::<IpAddr>() {
         // An MX that holds an address is a fault, and still shows where the mail was meant to go.
-        return vec![ip];
+        return Located { addresses: vec![ip], alias_of: None };
     }
     let on = Host::new(host);
     let ask = |rtype| {
@@ -103,10 +117,12 @@ pub async fn addresses(context: &Context, host: &str, via: Via) -> Vec<IpAddr> {
         async move { context.lookup(&Addresses { rtype, via }, on, via, host, rtype).await }
     };
     let (v4, v6) = join(ask(RecordType::A), ask(RecordType::Aaaa)).await;
-    let mut found: Vec<IpAddr> = Vec::new();
+    let mut found = Located::default();
     for wire in [v4, v6] {
         let view = Dns { wire };
-        found.extend(view.definite().map(|a| a.addresses()).unwrap_or_default().into_iter().take(MAX_ADDRESSES));
+        let Some(answer) = view.definite() else { continue };
+        found.addresses.extend(answer.addresses().into_iter().take(MAX_ADDRESSES));
+        found.alias_of = found.alias_of.or_else(|| answer.alias().map(str::to_owned));
     }
     found
 }

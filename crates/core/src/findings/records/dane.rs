@@ -6,15 +6,14 @@
 use super::super::ways::{called, host_of};
 use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told};
 use super::sts::{self, no_starttls};
-use super::views;
+use super::tlsa::{Published, Standing, published};
 use crate::case::{ObsId, Seen, Why};
 use crate::questions::dane::{Misfit, Tlsa, name_of};
-use crate::questions::dns::{Dns, Followed, RecordType, Via};
-use crate::questions::dnssec::{Chain, Verdict};
+use crate::questions::dns::same_name;
 use crate::questions::smtp::{Channel, Ehlo};
 use crate::questions::tcp::Role;
-use crate::questions::tls::{Handshake, TlsView};
-use crate::subject::{Domain, Host, Kind, Service, Subject};
+use crate::questions::tls::{Certificate, Handshake, TlsView};
+use crate::subject::{Domain, Host, Service};
 
 const MX: &[Role] = &[Role::Smtp];
 
@@ -23,81 +22,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["dane-starttls-missing"], MX, starttls_missing),
     Rule::service(&["dane-without-dnssec"], MX, without_dnssec),
 ];
-
-/// What DNSSEC says of the records, and what shows that.
-#[derive(Clone, Copy)]
-pub(super) enum Standing {
-    /// They are proven: senders act on them.
-    Secure((ObsId, Basis)),
-    /// It is proven that nothing signs them, or a resolver that validates says so.
-    Insecure((ObsId, Basis)),
-    /// It cannot be told.
-    Untold(ObsId),
-}
-
-/// What stands at the name of a host's records.
-pub(super) struct Published {
-    pub(super) records: Vec<Tlsa>,
-    pub(super) id: ObsId,
-    pub(super) standing: Standing,
-}
-
-/// The records of a mail exchanger; `None` where there are none.
-///
-/// # Errors
-/// Why that is not known.
-pub(super) fn published<K: Kind>(at: &At<'_, K>, host: &str) -> Result<Option<Published>, Why> {
-    let name = name_of(host);
-    let views = views(at, &name, RecordType::Tlsa);
-    let own = match views.own {
-        Some(own) => own,
-        None => at.ask_of(&Followed { rtype: RecordType::Tlsa, via: Via::Own }, &Domain::new(&name))?,
-    };
-    own.need(|view| view.definite())?;
-    let held = |seen: &Seen<'_, Dns>| seen.definite().map(|answer| Tlsa::of(&answer)).unwrap_or_default();
-    let there: Vec<(Seen<'_, Dns>, Vec<Tlsa>)> = std::iter::once(own)
-        .chain(views.others)
-        .map(|seen| (seen, held(&seen)))
-        .filter(|(_, records)| !records.is_empty())
-        .collect();
-    let validated = validated(at, &name);
-    let by_resolver = there.iter().find(|(seen, _)| seen.definite().is_some_and(|answer| answer.ad));
-    let Some((seen, records)) = by_resolver.or(there.first()) else { return Ok(None) };
-    let standing = match (validated, by_resolver) {
-        (Some(standing), _) => standing,
-        (None, Some((seen, _))) => Standing::Secure((seen.id(), Basis::OwnMeasure)),
-        (None, None) => match there.iter().find_map(|(seen, _)| validates(at, seen)) {
-            Some(id) => Standing::Insecure((id, Basis::OwnMeasure)),
-            None => Standing::Untold(seen.id()),
-        },
-    };
-    Ok(Some(Published { records: records.clone(), id: seen.id(), standing }))
-}
-
-/// What our own validation says of the records at a name; `None` where it was not made that far.
-fn validated<K: Kind>(at: &At<'_, K>, name: &str) -> Option<Standing> {
-    let verdicts = Chain::of(at.case, &at.from).ok()?.verdicts(name, RecordType::Tlsa);
-    let id_of = |wanted: fn(&Verdict) -> bool| verdicts.iter().find(|(_, _, v)| wanted(v)).map(|(_, id, _)| *id);
-    let secure = id_of(|verdict| *verdict == Verdict::Secure).map(|id| Standing::Secure((id, Basis::Witnessed)));
-    let insecure =
-        || id_of(|verdict| *verdict == Verdict::Insecure).map(|id| Standing::Insecure((id, Basis::Witnessed)));
-    // What is bogus nobody acts on: dnssec-bogus says so.
-    let bogus = || id_of(|verdict| matches!(verdict, Verdict::Bogus(_))).map(Standing::Untold);
-    secure.or_else(insecure).or_else(bogus)
-}
-
-/// The answer by which the resolver of another answer shows that it validates: the root's, with AD.
-fn validates<K: Kind>(at: &At<'_, K>, of: &Seen<'_, Dns>) -> Option<ObsId> {
-    let root = Subject::from(Domain::new("."));
-    let shown = at.case.every::<Followed>().find(|seen| {
-        seen.observation().subject == root
-            && seen.observation().vantage == at.from
-            && seen.wire.server == of.wire.server
-            && seen.definite().is_some_and(|answer| answer.ad)
-    })?;
-    at.note(shown.id());
-    Some(shown.id())
-}
 
 /// The host of a service, and its records where DNSSEC proves them; `None` where there is nothing to obey.
 fn proven(at: &At<'_, Service>) -> Result<Option<(String, Published)>, Why> {
@@ -123,10 +47,11 @@ enum Fit {
 }
 
 /// Holds the chain that an exchanger shows against its records.
-fn compared(at: &At<'_, Service>, host: &str, records: &[Tlsa], chain: &[Vec<u8>]) -> Fit {
+fn compared(at: &At<'_, Service>, published: &Published, chain: &[Vec<u8>]) -> Fit {
     let domain = at.case.mail_domain();
-    let names: Vec<&str> = std::iter::once(host).chain(domain.as_ref().map(Domain::as_str)).collect();
-    let usable = records.iter().filter(|record| record.unusable().is_none());
+    let base = published.base.as_str();
+    let names: Vec<&str> = std::iter::once(base).chain(domain.as_ref().map(Domain::as_str)).collect();
+    let usable = published.records.iter().filter(|record| record.unusable().is_none());
     let misfit = |record: &Tlsa| record.fits(chain, &names, at.case.as_of()).err();
     match usable.map(|record| (misfit(record), record)).min_by_key(|(misfit, _)| *misfit) {
         None => Fit::NoneUsable,
@@ -155,7 +80,7 @@ pub(in super::super) fn weight(at: &At<'_, Service>, seen: &Seen<'_, TlsView>) -
     let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(Weight::None) };
     // What cannot be looked up binds nobody we know of.
     let Ok(Some(published)) = published(at, &host) else { return Ok(Weight::None) };
-    let weight = match compared(at, &host, &published.records, &seen.ders()) {
+    let weight = match compared(at, &published, &seen.ders()) {
         Fit::Fits if !sts::is_announced(at) => Weight::Vouches,
         Fit::Differs(_, misfit @ (Misfit::Term | Misfit::Name)) => Weight::Forbids(misfit, published.id),
         _ => return Ok(Weight::None),
@@ -178,23 +103,29 @@ fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     seen.need(|view| view.done())?;
     let chain = seen.ders();
     let leaf = seen.need(|_| chain.first())?;
+    let Fit::Differs(why, misfit) = compared(at, &published, &chain) else { return found.state() };
     // Where only a date or a name is wrong, the certificate is at fault and not the record: cert-expired and others say so.
-    let Fit::Differs(why, Misfit::Other(_)) = compared(at, &host, &published.records, &chain) else {
+    // They know the exchanger by its own name alone.
+    let good_for_host = || Certificate::of(leaf).is_some_and(|certificate| certificate.is_for(&host));
+    if misfit == Misfit::Term || misfit == Misfit::Name && !good_for_host() {
         return found.state();
-    };
+    }
+    let is_alias = !same_name(&published.base, &host);
     let usable = published.records.iter().filter(|record| record.unusable().is_none());
     let finding = found
         .is(Host::new(&host))
         .says(format!(
-            "no TLSA record of {host} fits what {} shows ({why}): senders that know DANE do not deliver there",
+            "no TLSA record of {} fits what {} shows ({why}): senders that know DANE do not deliver there",
+            published.base,
             called(at.case, &at.on, &at.from)
         ))
         .detail("host", host.as_str())
-        .detail("name", name_of(&host))
+        .detail("name", name_of(&published.base))
         .detail("address", at.on.0.ip().to_string())
         .detail("records", usable.map(ToString::to_string).collect::<Vec<_>>())
         .witnessed(published.id)
-        .witnessed(seen.id());
+        // Senders ask for the certificate of the alias's end (RFC 7672 section 8.1), and we asked for that of the exchanger.
+        .proof(seen.id(), if is_alias { Basis::OwnMeasure } else { Basis::Witnessed });
     proves(finding, &published);
     finding.known("fitting", Tlsa::for_key_of(leaf).as_deref());
     found.state()
@@ -239,10 +170,10 @@ fn without_dnssec(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
                 .is(Host::new(&host))
                 .says(format!(
                     "{host} has TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
-                    name_of(&host)
+                    name_of(&published.base)
                 ))
                 .detail("host", host.as_str())
-                .detail("name", name_of(&host))
+                .detail("name", name_of(&published.base))
                 .witnessed(published.id)
                 .proof(shown, basis);
         }
