@@ -1,6 +1,8 @@
 //! DANE on trees of zones that are signed from the root down, validated by the program itself from the root's key.
 
-use maildoctor_ward::{Authority, DOMAIN, Identity, MX, MX_ADDRESS, Plan, Report, Signing, Tree, WardError, trial};
+use maildoctor_ward::{
+    Authority, DOMAIN, Identity, MX, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, Report, Signing, Tree, WardError, trial,
+};
 
 /// What is true of these systems: one mail server, passwords only after TLS, and VRFY as Debian leaves it.
 const TRUE_ADVICE: &[&str] = &["mx-single", "auth-only-after-tls", "vrfy-enabled"];
@@ -177,5 +179,26 @@ trial! {
         let report = check(Plan { tree: Some(alias(false, None, Some(old))?), ..Plan::healthy()? })?;
         report.names_only("at-risk", "mx-is-cname", TRUE_ADVICE)?;
         report.has_check("dane-tlsa-mismatch", "not-applicable")
+    }
+
+    a_key_that_was_renewed_at_both_exchangers_is_one_fault {
+        let names = [MX, "mx2.clinic.example", DOMAIN];
+        let mut plan = Plan::healthy()?;
+        let old = end_entity(&plan.identity)?;
+        plan.identity = plan.authority.identity(&names)?;
+        plan.exim.set("local_interfaces", &format!("{MX_ADDRESS} : {OTHER_ADDRESS}"));
+        plan.mta = Mta::Exim;
+        let mut tree = Tree::signed();
+        tree.domain.zone.add("@ MX 20 mx2").add(format!("mx2 A {OTHER_ADDRESS}"));
+        for host in ["mx1", "mx2"] {
+            tree.domain.zone.add(format!("_25._tcp.{host} TLSA {old}"));
+        }
+        for branch in tree.others.iter_mut().filter(|branch| branch.zone.origin.ends_with("in-addr.arpa.")) {
+            branch.zone.add("20 PTR mx2.clinic.example.");
+        }
+        plan.tree = Some(tree);
+        let report = check(plan)?;
+        report.names_only("broken", "dane-tlsa-mismatch", TRUE_ADVICE)?;
+        report.tells("names", "_25._tcp.mx2.clinic.example")
     }
 }

@@ -3,10 +3,12 @@
 //! TLSA records bind senders only where DNSSEC proves them: by our own validation from the root, or, where there was none, by the
 //! AD bit of a resolver. Nothing here acts as if they were proven without that.
 
+use std::collections::BTreeSet;
+
 use super::super::ways::{called, host_of};
-use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told};
+use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told, services};
 use super::sts::{self, no_starttls};
-use super::tlsa::{Published, Standing, published};
+use super::tlsa::{self, Published, Standing, published};
 use crate::case::{ObsId, Seen, Why};
 use crate::questions::dane::{Misfit, Tlsa, name_of};
 use crate::questions::dns::same_name;
@@ -93,42 +95,93 @@ pub(in super::super) fn weight(at: &At<'_, Service>, seen: &Seen<'_, TlsView>) -
     }
 }
 
-fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let Some((host, published)) = proven(at)? else { return Ok(State::NotApplicable) };
+/// What an exchanger shows, where none of its records fits it.
+struct Mismatch<'c> {
+    host: String,
+    published: Published,
+    shown: Seen<'c, TlsView>,
+    why: String,
+    /// The record that would fit.
+    fitting: Option<String>,
+}
+
+/// That an exchanger shows what none of its records fits; `None` where one does, or the certificate is at fault.
+///
+/// # Errors
+/// The question does not arise, or why it cannot be told.
+fn misfit<'c>(at: &At<'c, Service>) -> Result<Option<Mismatch<'c>>, Option<Why>> {
+    let (host, published) = proven(at)?.ok_or(None)?;
     // With records that say nothing usable senders ask for TLS, and for no certificate (RFC 7672 section 2.2).
     if published.records.iter().all(|record| record.unusable().is_some()) {
-        return Ok(State::NotApplicable);
+        return Err(None);
     }
-    let seen = at.ask(&Handshake)?;
-    seen.need(|view| view.done())?;
-    let chain = seen.ders();
-    let leaf = seen.need(|_| chain.first())?;
-    let Fit::Differs(why, misfit) = compared(at, &published, &chain) else { return found.state() };
+    let shown = at.ask(&Handshake)?;
+    shown.need(|view| view.done())?;
+    let chain = shown.ders();
+    let leaf = shown.need(|_| chain.first())?;
+    let Fit::Differs(why, misfit) = compared(at, &published, &chain) else { return Ok(None) };
     // Where only a date or a name is wrong, the certificate is at fault and not the record: cert-expired and others say so.
     // They know the exchanger by its own name alone.
     let good_for_host = || Certificate::of(leaf).is_some_and(|certificate| certificate.is_for(&host));
     if misfit == Misfit::Term || misfit == Misfit::Name && !good_for_host() {
-        return found.state();
+        return Ok(None);
     }
-    let is_alias = !same_name(&published.base, &host);
+    let fitting = Tlsa::for_key_of(leaf);
+    Ok(Some(Mismatch { host, published, shown, why, fitting }))
+}
+
+/// What one record mends is one fault: a key that was renewed at every exchanger, and none of its records.
+fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let own = match misfit(at) {
+        Ok(Some(own)) => own,
+        Ok(None) => return found.state(),
+        Err(Some(why)) => return Err(why),
+        Err(None) => return Ok(State::NotApplicable),
+    };
+    let bases = bases(at, |other| {
+        let other = misfit(other).ok()??;
+        (other.fitting == own.fitting).then_some(other.published.base)
+    });
+    let Mismatch { host, published, shown, why, fitting } = own;
+    let shows = if bases.len() == 1 {
+        format!("what {} shows", called(at.case, &at.on, &at.from))
+    } else {
+        "the key that they show".to_owned()
+    };
     let usable = published.records.iter().filter(|record| record.unusable().is_none());
+    let is_alias = !same_name(&published.base, &host);
+    let key = fitting.clone().map_or_else(|| Key::from(Host::new(&host)), Key::Named);
     let finding = found
-        .is(Host::new(&host))
+        .is(key)
         .says(format!(
-            "no TLSA record of {} fits what {} shows ({why}): senders that know DANE do not deliver there",
-            published.base,
-            called(at.case, &at.on, &at.from)
+            "no TLSA record of {} fits {shows} ({why}): senders that know DANE do not deliver there",
+            in_words(&bases)
         ))
         .detail("host", host.as_str())
         .detail("name", name_of(&published.base))
+        .detail("names", names(&bases))
         .detail("address", at.on.0.ip().to_string())
         .detail("records", usable.map(ToString::to_string).collect::<Vec<_>>())
         .witnessed(published.id)
         // Senders ask for the certificate of the alias's end (RFC 7672 section 8.1), and we asked for that of the exchanger.
-        .proof(seen.id(), if is_alias { Basis::OwnMeasure } else { Basis::Witnessed });
+        .proof(shown.id(), if is_alias { Basis::OwnMeasure } else { Basis::Witnessed });
     proves(finding, &published);
-    finding.known("fitting", Tlsa::for_key_of(leaf).as_deref());
+    finding.known("fitting", fitting.as_deref());
     found.state()
+}
+
+/// The names whose records have the same fault, over all exchangers.
+fn bases(at: &At<'_, Service>, same: impl Fn(&At<'_, Service>) -> Option<String>) -> BTreeSet<String> {
+    let exchangers = services(at.case, MX, &at.from, false).into_iter();
+    exchangers.filter_map(|service| same(&At::new(at.case, service, at.from.clone()))).collect()
+}
+
+fn in_words(bases: &BTreeSet<String>) -> String {
+    bases.iter().map(String::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+fn names(bases: &BTreeSet<String>) -> Vec<String> {
+    bases.iter().map(|base| name_of(base)).collect()
 }
 
 fn starttls_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -136,7 +189,7 @@ fn starttls_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     at.ask(&Ehlo { channel: Channel::Plain })?.need(|ehlo| ehlo.capabilities.as_ref())?;
     if let Some((why, id)) = no_starttls(at) {
         let finding = found
-            .is(Key::from(at.on))
+            .is(Key::Named(why.clone()))
             .says(format!(
                 "the TLSA records of {host} promise TLS at {}, and {why}: senders that know DANE do not deliver there",
                 called(at.case, &at.on, &at.from)
@@ -161,22 +214,31 @@ fn proves(finding: &mut Finding, published: &Published) {
 
 fn without_dnssec(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(State::NotApplicable) };
-    let Some(published) = published(at, &host)? else { return Ok(State::NotApplicable) };
-    match published.standing {
-        Standing::Secure(_) => {}
+    let Some(own) = published(at, &host)? else { return Ok(State::NotApplicable) };
+    let (shown, basis) = match own.standing {
+        Standing::Secure(_) => return found.state(),
         Standing::Untold(id) => return Err(Why::Denied(id)),
-        Standing::Insecure((shown, basis)) => {
-            found
-                .is(Host::new(&host))
-                .says(format!(
-                    "{host} has TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
-                    name_of(&published.base)
-                ))
-                .detail("host", host.as_str())
-                .detail("name", name_of(&published.base))
-                .witnessed(published.id)
-                .proof(shown, basis);
-        }
-    }
+        Standing::Insecure(proof) => proof,
+    };
+    // Whoever signs the zone mends all of its names.
+    let zone = tlsa::zone_of(at, &own.base);
+    let bases = bases(at, |other| {
+        let there = published(other, &host_of(other.case, &other.on, &other.from)?).ok()??;
+        let unsigned = matches!(there.standing, Standing::Insecure(_));
+        (unsigned && tlsa::zone_of(other, &there.base) == zone).then_some(there.base)
+    });
+    let (names, has) = (names(&bases), if bases.len() == 1 { "has" } else { "have" });
+    found
+        .is(Domain::new(&zone))
+        .says(format!(
+            "{} {has} TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
+            in_words(&bases),
+            names.join(" and ")
+        ))
+        .detail("host", host.as_str())
+        .detail("name", name_of(&own.base))
+        .detail("names", names)
+        .witnessed(own.id)
+        .proof(shown, basis);
     found.state()
 }

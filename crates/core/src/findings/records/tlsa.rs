@@ -72,6 +72,16 @@ fn alias<K: Kind>(at: &At<'_, K>, host: &str) -> Option<(String, Standing)> {
     Some((end.clone(), validated.unwrap_or_else(|| by_resolvers(at, *first, &answers))))
 }
 
+/// The zone that holds a host, as far as was walked; else the name above the host.
+pub(super) fn zone_of<K: Kind>(at: &At<'_, K>, host: &str) -> String {
+    let above = host.split_once('.').map_or(host, |(_, above)| above);
+    match Chain::of(at.case, &at.from).ok().as_deref().and_then(|chain| chain.zone_of(host)) {
+        // A walk that ended further up says nothing of the zones below.
+        Some((zone, _)) if zone.contains('.') => zone.to_owned(),
+        _ => above.to_owned(),
+    }
+}
+
 /// The records at the name below a host, whether or not senders look there.
 fn stands_at<K: Kind>(at: &At<'_, K>, host: &str) -> Result<Option<Published>, Why> {
     let name = name_of(host);
