@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{join, join_all, join3, join4};
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::MAX_WAYS;
 use super::board::{Entry, Search};
@@ -25,6 +25,14 @@ pub(super) struct Known {
     ways: Mutex<BTreeSet<SocketAddr>>,
     listed: Mutex<BTreeSet<IpAddr>>,
     hosts: Mutex<BTreeSet<String>>,
+    /// The exchangers by the resolver here.
+    exchangers: OnceCell<Vec<Exchanger>>,
+}
+
+/// The exchangers of the domain under test as one server sees them; the resolver here is asked once.
+pub(super) async fn exchangers(look: &Look<'_>, domain: &str, via: Via) -> Vec<Exchanger> {
+    let asked = || dns::exchangers(look.context, domain, via);
+    if via == Via::Own { look.known.exchangers.get_or_init(asked).await.clone() } else { asked().await }
 }
 
 /// The addresses of an exchanger, each visited unless it was before. `search` ends when they are known.
