@@ -144,7 +144,7 @@ async fn transmit(
     for command in commands {
         let said = session.talk.say(command, context.limit().max(context.left().min(Duration::from_secs(60))));
         let said = match command {
-            Command::Content(_) | Command::RawContent(_) => patiently(said, packets::contrast(context, way, tls)).await,
+            Command::Content(_) | Command::RawContent(_) => patiently(context, way, tls, said).await,
             _ => said.await,
         };
         let Ok(exchange) = said else {
@@ -162,13 +162,13 @@ async fn transmit(
     wire
 }
 
-/// Waits for an answer, and looks meanwhile behind one that is late.
-async fn patiently<T>(said: impl Future<Output = T>, behind: impl Future<Output = ()>) -> T {
+/// Waits for the answer to a message, and looks meanwhile behind one that is late.
+async fn patiently<T>(context: &Context, way: &Way, tls: bool, said: impl Future<Output = T>) -> T {
     let mut said = std::pin::pin!(said);
     match tokio::time::timeout(PATIENCE, &mut said).await {
         Ok(done) => done,
         // Boxed: a visit is large, and is seldom needed.
-        Err(_) => join(said, Box::pin(behind)).await.0,
+        Err(_) => join(said, Box::pin(packets::contrast(context, way, tls))).await.0,
     }
 }
 
