@@ -46,6 +46,19 @@ pub fn narrow_path_to(address: &str) -> Result<(), WardError> {
     output_of(Command::new("nft").arg(rules)).map(drop)
 }
 
+/// The same in one direction: what `address` sends passes whole, and of what it is sent only small packets arrive.
+///
+/// # Errors
+/// When `ip` or `nft` refuses.
+pub fn narrow_path_only_to(address: &str) -> Result<(), WardError> {
+    output_of(Command::new("ip").args(["link", "set", "dev", "lo", "gso_max_segs", "1"]))?;
+    let rules = format!(
+        "table ip ward {{ chain narrow_to {{ type filter hook input priority 0; meta l4proto icmp drop; \
+         ip daddr {address} meta length > 1280 drop; }}; }}"
+    );
+    output_of(Command::new("nft").arg(rules)).map(drop)
+}
+
 /// Drops every datagram to the DNS port of `address`, without a word to the sender.
 ///
 /// # Errors

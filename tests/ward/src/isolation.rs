@@ -14,7 +14,7 @@ use crate::{
     WardError,
     daemon::{LOGS, output_of, write},
     debian,
-    names::{ADDRESSES, CLIENT_ADDRESS, DOMAIN, MX, SERVER_RESOLVER},
+    names::{ADDRESSES, CLIENT_ADDRESS, CLIENT_ADDRESS_6, DOMAIN, MX, SERVER_RESOLVER},
     program,
 };
 
@@ -131,11 +131,27 @@ fn lay_out(servers: &Path) -> Result<(), WardError> {
 }
 
 /// Makes the machine answer to an address. Connections to it come from [`CLIENT_ADDRESS`].
-pub(crate) fn answer_to(address: &str) -> Result<(), WardError> {
+///
+/// # Errors
+/// When `ip` refuses.
+pub fn answer_to(address: &str) -> Result<(), WardError> {
     output_of(Command::new("ip").args(["address", "replace", &format!("{address}/32"), "dev", "lo"]))?;
     // The kernel would take a local destination for the source too, and every client would be the server itself.
     let route = ["route", "replace", "local", address, "dev", "lo", "table", "local", "src", CLIENT_ADDRESS];
     output_of(Command::new("ip").args(route)).map(drop)
+}
+
+/// The same over IPv6. Connections to it come from [`CLIENT_ADDRESS_6`].
+pub(crate) fn answer_over_ipv6(address: &str) -> Result<(), WardError> {
+    for address in [CLIENT_ADDRESS_6, address] {
+        // Nobody else can have the address, and it is wanted at once.
+        let add = ["-6", "address", "replace", &format!("{address}/128"), "dev", "lo", "nodad"];
+        output_of(Command::new("ip").args(add))?;
+    }
+    // The kernel's own route would give the destination for the source, and a second one beside it changes nothing.
+    let local = |what| ["-6", "route", what, "local", address, "dev", "lo", "table", "local"];
+    output_of(Command::new("ip").args(local("del")))?;
+    output_of(Command::new("ip").args(local("add")).args(["src", CLIENT_ADDRESS_6])).map(drop)
 }
 
 fn read(path: &str) -> Result<String, WardError> {

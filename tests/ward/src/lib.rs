@@ -39,9 +39,11 @@ pub use daemon::{Daemon, output_of};
 pub use dovecot::Dovecot;
 pub use error::WardError;
 pub use exim::Exim;
-pub use firewall::{drop_dns_datagrams_to, drop_packets_to, drop_what_is_said_to, masking_firewall, narrow_path_to};
+pub use firewall::{
+    drop_dns_datagrams_to, drop_packets_to, drop_what_is_said_to, masking_firewall, narrow_path_only_to, narrow_path_to,
+};
 pub use isolate::{Isolated, Untouched, isolate, isolate_killed_after, isolate_killed_at};
-pub use isolation::isolated;
+pub use isolation::{answer_to, isolated};
 pub use load::Load;
 pub use names::*;
 pub use outside::{Outside, processes_with};

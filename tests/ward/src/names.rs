@@ -14,8 +14,12 @@ pub const STRANGER: &str = "stranger@outside.example";
 
 /// Where the mail server listens.
 pub const MX_ADDRESS: &str = "198.18.25.10";
+/// The same, where a trial gives it an IPv6 address ([`over_ipv6`](crate::Plan::over_ipv6)): of 2001:2::/48, which RFC 5180 sets aside.
+pub const MX_ADDRESS_6: &str = "2001:2:0:25::10";
 /// Where connections of the program come from.
 pub const CLIENT_ADDRESS: &str = "198.18.25.99";
+/// The same over IPv6.
+pub const CLIENT_ADDRESS_6: &str = "2001:2:0:25::99";
 /// The authoritative server as everybody, or as only the inside, sees it.
 pub const AUTHORITATIVE: &str = "198.18.25.53";
 /// The authoritative server that the outside sees, where that is another one.

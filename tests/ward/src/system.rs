@@ -6,10 +6,11 @@ use crate::{
     Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, Tree, WardError, Zones,
     daemon::{output_of, write},
     dovecot,
-    isolation::folder,
+    isolation::{answer_over_ipv6, folder},
     name_servers::{Beginning, nsd, unbound},
     names::{
-        AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, DOMAIN, FOREIGN_RESOLVER, MX, PASSWORD, RESOLVER, SERVER_RESOLVER, USER,
+        AUTHORITATIVE, AUTHORITATIVE_OUTSIDE, CLIENT_ADDRESS_6, DOMAIN, FOREIGN_RESOLVER, MX, MX_ADDRESS, MX_ADDRESS_6,
+        PASSWORD, RESOLVER, SERVER_RESOLVER, USER,
     },
     program,
 };
@@ -86,6 +87,28 @@ impl Plan {
         let mut plan = Self::healthy()?;
         change(&mut plan);
         plan.start()
+    }
+
+    /// The mail server at an IPv6 address: by the DNS it has no other, and the program comes from one as well.
+    ///
+    /// # Errors
+    /// When `ip` refuses.
+    pub fn over_ipv6(mut self) -> Result<Self, WardError> {
+        answer_over_ipv6(MX_ADDRESS_6)?;
+        self.zones.domain.remove("mx1 A").add(format!("mx1 AAAA {MX_ADDRESS_6}"));
+        self.zones.outside.add(format!("client AAAA {CLIENT_ADDRESS_6}"));
+        let owner = |last: &str| format!("{}{}", last, ".0".repeat(14));
+        self.zones
+            .reverse_6
+            .add(format!("{} PTR {MX}.", owner("0.1")))
+            .add(format!("{} PTR client.outside.example.", owner("9.9")));
+        let (both, listed) = (format!("{MX_ADDRESS}, [{MX_ADDRESS_6}]"), format!("<; {MX_ADDRESS} ; {MX_ADDRESS_6}"));
+        self.postfix.set("inet_protocols", "all").set("inet_interfaces", &both);
+        self.exim.set("disable_ipv6", "false").set("local_interfaces", &listed);
+        if let Some(dovecot) = &mut self.dovecot {
+            dovecot.extra.push_str(&format!("listen = {MX_ADDRESS}, {MX_ADDRESS_6}\n"));
+        }
+        Ok(self)
     }
 
     /// Starts everything and waits until it is up.

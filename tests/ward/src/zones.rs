@@ -67,6 +67,8 @@ pub struct Zones {
     pub outside: Zone,
     /// Reverse names of 198.18.25.0/24.
     pub reverse: Zone,
+    /// Reverse names of 2001:2:0:25::/64.
+    pub reverse_6: Zone,
 }
 
 impl Zones {
@@ -100,11 +102,19 @@ impl Zones {
             example.add(record);
         }
         Self {
-            root: Zone::new(".", &["example. NS ns1.nic.example.", "25.18.198.in-addr.arpa. NS ns1.nic.example."]),
+            root: Zone::new(
+                ".",
+                &[
+                    "example. NS ns1.nic.example.",
+                    "25.18.198.in-addr.arpa. NS ns1.nic.example.",
+                    "5.2.0.0.0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa. NS ns1.nic.example.",
+                ],
+            ),
             example,
             domain: Zone::new("clinic.example.", &borrowed(&domain)),
             outside: Zone::new("outside.example.", &borrowed(&outside)),
             reverse: Zone::new("25.18.198.in-addr.arpa.", &borrowed(&reverse)),
+            reverse_6: Zone::new("5.2.0.0.0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa.", &[]),
         }
     }
 
@@ -114,8 +124,8 @@ impl Zones {
         format!(". 3600000 IN NS ns1.nic.example.\nns1.nic.example. 3600000 IN A {server}\n")
     }
 
-    pub(crate) fn all(&self) -> [&Zone; 5] {
-        [&self.root, &self.example, &self.domain, &self.outside, &self.reverse]
+    pub(crate) fn all(&self) -> [&Zone; 6] {
+        [&self.root, &self.example, &self.domain, &self.outside, &self.reverse, &self.reverse_6]
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use maildoctor_ward::{DOMAIN, MX, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, WardError, narrow_path_to, output_of, trial};
+use maildoctor_ward::{
+    DOMAIN, MX, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, WardError, narrow_path_only_to, narrow_path_to, output_of, trial,
+};
 
 /// The date that is `away` from now, as banners tell it.
 fn date(away: &str) -> Result<String, WardError> {
@@ -35,6 +37,24 @@ trial! {
         let report = system.check(&["clinic.example", "--timeout", "5s"])?;
         report.names("degraded", "path-mtu-blackhole")?;
         report.explains("tls-handshake-timeout")
+    }
+
+    a_message_vanishes_and_short_commands_pass {
+        let system = Plan::healthy()?.start()?;
+        narrow_path_only_to(MX_ADDRESS)?;
+        let report = system.check(&["anna@clinic.example", "--send", "--deadline", "40s"])?;
+        report.names("broken", "path-mtu-blackhole")?;
+        report.explains("data-timeout")?;
+        // What the server did not get it has not delivered, and nothing was sent a second time.
+        if system.mailbox().is_empty() { Ok(()) } else { Err(WardError::Wrong("a message came through".to_owned())) }
+    }
+
+    a_message_takes_long_and_large_packets_pass {
+        let system = Plan::healthy_but(|plan| {
+            plan.postfix.set("smtpd_end_of_data_restrictions", "sleep 13");
+        })?;
+        let report = system.check(&["anna@clinic.example", "--send", "--deadline", "40s"])?;
+        report.has_check("path-mtu-blackhole", "clear")
     }
 
     our_clock_is_behind_that_of_two_servers {

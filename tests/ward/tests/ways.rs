@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, TcpStream};
 
 use maildoctor_ward::{
-    DnsManner, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, THIRD_PARTY, dns_responder, drop_packets_to, masking_firewall,
-    trial,
+    DnsManner, FOREIGN_RESOLVER, MX_ADDRESS, Mta, OTHER_ADDRESS, Plan, RESOLVER, THIRD_PARTY, dns_responder,
+    drop_dns_datagrams_to, drop_packets_to, masking_firewall, trial,
 };
 
 trial! {
@@ -47,5 +47,17 @@ trial! {
             plan.postfix.set("smtpd_delay_reject", "no").set("smtpd_client_restrictions", "reject_rbl_client list.example");
         })?;
         system.check(&["clinic.example"])?.names("broken", "banner-554-blocked")
+    }
+
+    no_resolver_answers {
+        let system = Plan::healthy()?.start()?;
+        for resolver in [RESOLVER, FOREIGN_RESOLVER] {
+            drop_dns_datagrams_to(resolver)?;
+        }
+        let report = system.check(&["clinic.example"])?;
+        report.names("inconclusive", "resolver-unreachable")?;
+        // Ten seconds are waited for an answer. What does not rest on one is asked meanwhile, and nothing twice.
+        assert!(report.duration_ms() < 20_000, "{} ms", report.duration_ms());
+        Ok(())
     }
 }

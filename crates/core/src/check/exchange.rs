@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{join, join_all, join3, join4};
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::MAX_WAYS;
 use super::board::{Entry, Search};
 use super::look::Look;
-use crate::probe::dns::{self, Exchanger};
+use crate::probe::dns::{self, Exchanger, Located};
 use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
 use crate::probe::{Context, blacklist, dane};
 use crate::questions::dns::Via;
@@ -25,12 +25,20 @@ pub(super) struct Known {
     ways: Mutex<BTreeSet<SocketAddr>>,
     listed: Mutex<BTreeSet<IpAddr>>,
     hosts: Mutex<BTreeSet<String>>,
+    /// The exchangers by the resolver here.
+    exchangers: OnceCell<Vec<Exchanger>>,
+}
+
+/// The exchangers of the domain under test as one server sees them; the resolver here is asked once.
+pub(super) async fn exchangers(look: &Look<'_>, domain: &str, via: Via) -> Vec<Exchanger> {
+    let asked = || dns::exchangers(look.context, domain, via);
+    if via == Via::Own { look.known.exchangers.get_or_init(asked).await.clone() } else { asked().await }
 }
 
 /// The addresses of an exchanger, each visited unless it was before. `search` ends when they are known.
 pub(super) async fn exchange_host(look: &Look<'_>, exchanger: &Exchanger, via: Via, search: Search<'_>) {
     let context = look.context;
-    let addresses = dns::addresses(context, &exchanger.host, via).await;
+    let Located { addresses, alias_of } = dns::locate(context, &exchanger.host, via).await;
     let port = context.options.ports.of(Role::Smtp);
     let new: Vec<IpAddr> = {
         let mut visited = look.known.ways.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,14 +57,14 @@ pub(super) async fn exchange_host(look: &Look<'_>, exchanger: &Exchanger, via: V
         })
         .collect();
     drop(search);
-    join(join_all(visits), promises(look, &exchanger.host)).await;
+    join(join_all(visits), promises(look, &exchanger.host, alias_of.as_deref())).await;
 }
 
-/// What a host's TLSA records promise; asked once for each host.
-pub(super) async fn promises(look: &Look<'_>, host: &str) {
+/// What the TLSA records of a host promise, and of what it is an alias of; asked once for each host.
+pub(super) async fn promises(look: &Look<'_>, host: &str, alias_of: Option<&str>) {
     let new = look.known.hosts.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
     if new && look.context.options.wants("records") && host.parse::<IpAddr>().is_err() {
-        dane::look(look.context, host).await;
+        dane::look(look.context, host, alias_of).await;
     }
 }
 

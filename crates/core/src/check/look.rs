@@ -7,10 +7,10 @@ use futures::future::{join, join_all, join3, join4};
 
 use super::account::{account_tests, tries_account};
 use super::board::{Board, Search};
-use super::exchange::{Known, blacklists, exchange_host, exchange_service, promises};
+use super::exchange::{Known, blacklists, exchange_host, exchange_service, exchangers, promises};
 use super::submission::{submission_of, visit_submission};
 use super::{nobody, outbound};
-use crate::probe::dns;
+use crate::probe::dns::{self, Located};
 use crate::probe::envelope::Envelope;
 use crate::probe::session::{self, Way};
 use crate::probe::{Context, autoconfig, blacklist, records, token};
@@ -191,15 +191,15 @@ async fn whole_domain(look: &Look<'_>, domain: &str, may_be_host: bool, search: 
 /// The same by one resolver. Gives whether an MX record led to a service.
 async fn by_view(look: &Look<'_>, domain: &str, via: Via, search: Search<'_>) -> bool {
     let context = look.context;
-    let exchangers = async {
-        let found = dns::exchangers(context, domain, via).await;
+    let visited = async {
+        let found = exchangers(look, domain, via).await;
         let hosts: Vec<_> =
             found.iter().map(|exchanger| exchange_host(look, exchanger, via, look.board.search(Role::Smtp))).collect();
         drop(search);
         join_all(hosts).await;
         found.iter().any(|exchanger| exchanger.preference.is_some())
     };
-    join(exchangers, dns::other_records(context, domain, via)).await.0
+    join(visited, dns::other_records(context, domain, via)).await.0
 }
 
 /// A named host or an address: its one service, and submission there where an account was given.
@@ -227,7 +227,7 @@ async fn one_host_visited(
     (exchangers, submission): (Search<'_>, Search<'_>),
 ) {
     let context = look.context;
-    let addresses = dns::addresses(context, host, Via::Own).await;
+    let Located { addresses, alias_of } = dns::locate(context, host, Via::Own).await;
     let ports = &context.options.ports;
     let way = |ip: IpAddr, role: Role, port: Option<u16>| Way {
         service: SocketAddr::new(ip, port.unwrap_or_else(|| ports.of(role))),
@@ -255,7 +255,7 @@ async fn one_host_visited(
             .collect();
         let promised = async {
             if let Some(host) = name {
-                promises(look, host).await;
+                promises(look, host, alias_of.as_deref()).await;
             }
         };
         let besides = join(reverse, promised);

@@ -6,6 +6,7 @@ use futures::future::{join, join_all};
 
 use super::MAX_WAYS;
 use super::board::{Entry, Search};
+use super::exchange::exchangers;
 use super::look::Look;
 use crate::probe::dns;
 use crate::probe::envelope::mail_before_tls;
@@ -43,7 +44,7 @@ pub(super) async fn submission_of(look: &Look<'_>, domain: &str, search: Search<
         let mut hosts: Vec<(String, Vec<IpAddr>)> =
             usual.into_iter().filter(|(_, addresses)| !addresses.is_empty()).take(1).collect();
         if hosts.is_empty() {
-            let exchangers = dns::exchangers(context, domain, Via::Own).await;
+            let exchangers = exchangers(look, domain, Via::Own).await;
             for exchanger in exchangers.into_iter().take(1) {
                 let addresses = dns::addresses(context, &exchanger.host, Via::Own).await;
                 hosts.push((exchanger.host, addresses));

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use maildoctor_wire::rdns;
+use tokio::time::timeout;
 
 use super::Context;
 use crate::questions::autoconfig::{SENDING, targets};
 use crate::questions::dns::walk::Unchecked;
-use crate::questions::dns::{Addresses, Dns, RecordType, Records, ReverseNames, Via};
+use crate::questions::dns::{Addresses, Dns, DnsWire, RecordType, Records, ReverseNames, Via};
 use crate::subject::{Addr, Domain, Host};
-use crate::vantage::Asking;
+use crate::vantage::{Asking, DNS_LIMIT};
 
 /// The most MX hosts whose addresses are asked for; RFC 5321 knows no limit, and hostile zones no shame.
 pub const MAX_MX_HOSTS: usize = 20;
@@ -21,6 +22,9 @@ pub const MAX_ADDRESSES: usize = 16;
 
 /// How long a resolver may take to say who serves the root: most know it by heart.
 const CONTROL_LIMIT: Duration = Duration::from_secs(3);
+
+/// When a resolver that has not answered yet is asked that as well: both waits end together.
+const CONTROL_FROM: Duration = DNS_LIMIT.saturating_sub(CONTROL_LIMIT);
 
 /// A host that takes mail for the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +38,11 @@ pub struct Exchanger {
 /// The exchangers of a domain as one server sees them; the domain itself where it has no MX (RFC 5321
 /// section 5.1). Empty for a null MX, or where nothing usable was answered.
 pub async fn exchangers(context: &Context, domain: &str, via: Via) -> Vec<Exchanger> {
-    let question = Records { rtype: RecordType::Mx, via };
-    let wire = context.lookup(&question, &Domain::new(domain), via, domain, RecordType::Mx).await;
-    let view = Dns { wire };
+    let (question, on) = (Records { rtype: RecordType::Mx, via }, Domain::new(domain));
+    let asked = context.lookup(&question, &on, via, domain, RecordType::Mx);
+    let view = if via == Via::Own { controlled(context, asked).await } else { Dns { wire: asked.await } };
     if view.rcode() == Some("SERVFAIL") {
         unchecked(context, domain, via).await;
-    }
-    if view.unanswered() && via == Via::Own {
-        control(context, via).await;
     }
     let Some(answer) = view.definite() else {
         return Vec::new();
@@ -69,6 +70,21 @@ async fn unchecked(context: &Context, domain: &str, via: Via) {
     join(context.lookup_as(&question, &on, via, domain, rtype, asking), control(context, via)).await;
 }
 
+/// An answer of the resolver here; where it is late or does not come, the resolver is asked the control question as well.
+async fn controlled(context: &Context, asked: impl Future<Output = DnsWire>) -> Dns {
+    let mut asked = std::pin::pin!(asked);
+    match timeout(CONTROL_FROM, &mut asked).await {
+        Ok(wire) => {
+            let view = Dns { wire };
+            if view.unanswered() {
+                control(context, Via::Own).await;
+            }
+            view
+        }
+        Err(_) => Dns { wire: join(asked, control(context, Via::Own)).await.0 },
+    }
+}
+
 /// A question that any resolver answers, to one that failed or was silent about the domain: it may only be waiting for servers
 /// of the domain that are silent themselves.
 async fn control(context: &Context, via: Via) {
@@ -93,11 +109,25 @@ pub async fn some_records(context: &Context, domain: &str, via: Via, types: &[Re
     .await;
 }
 
+/// Where a host is.
+#[derive(Debug, Default)]
+pub struct Located {
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The name that it is an alias of, at the end of the chain.
+    pub alias_of: Option<String>,
+}
+
 /// Both families of a host's addresses.
 pub async fn addresses(context: &Context, host: &str, via: Via) -> Vec<IpAddr> {
+    locate(context, host, via).await.addresses
+}
+
+/// Both families of a host's addresses, and whether it is an alias.
+pub async fn locate(context: &Context, host: &str, via: Via) -> Located {
     if let Ok(ip) = host.parse::<IpAddr>() {
         // An MX that holds an address is a fault, and still shows where the mail was meant to go.
-        return vec![ip];
+        return Located { addresses: vec![ip], alias_of: None };
     }
     let on = Host::new(host);
     let ask = |rtype| {
@@ -105,10 +135,12 @@ pub async fn addresses(context: &Context, host: &str, via: Via) -> Vec<IpAddr> {
         async move { context.lookup(&Addresses { rtype, via }, on, via, host, rtype).await }
     };
     let (v4, v6) = join(ask(RecordType::A), ask(RecordType::Aaaa)).await;
-    let mut found: Vec<IpAddr> = Vec::new();
+    let mut found = Located::default();
     for wire in [v4, v6] {
         let view = Dns { wire };
-        found.extend(view.definite().map(|a| a.addresses()).unwrap_or_default().into_iter().take(MAX_ADDRESSES));
+        let Some(answer) = view.definite() else { continue };
+        found.addresses.extend(answer.addresses().into_iter().take(MAX_ADDRESSES));
+        found.alias_of = found.alias_of.or_else(|| answer.alias().map(str::to_owned));
     }
     found
 }

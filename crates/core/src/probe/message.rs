@@ -2,24 +2,32 @@
 
 use std::time::Duration;
 
+use futures::future::join;
 use maildoctor_wire::dialogue::{Command, Phase};
 use maildoctor_wire::queue_id::queue_id;
 use maildoctor_wire::reply::{Reply, ReplyParser};
 
 use super::Context;
+use super::packets;
 use super::session::{Session, Way};
 use super::talk::Talk;
 use crate::chance;
 use crate::questions::line_ends::{LineEnds, LineEndsWire};
-use crate::questions::smtp::{Message, MessageWire, Path};
+use crate::questions::smtp::{Channel, Message, MessageWire, Path};
 use crate::subject::Service;
 
 /// The header by which a test message is known again.
 pub const MARK_HEADER: &str = "X-Maildoctor-Mark";
 
-/// The body of every test message; what arrives is held against it.
-pub const BODY: &str = "This is a test message of maildoctor.\r\n\
-It was sent to see whether mail arrives, and may be deleted.\r\n";
+/// What the body of every test message begins with.
+const INTRO: &str = "This is a test message of maildoctor.\r\n\
+It was sent to see whether mail arrives, and may be deleted.\r\n\r\n";
+
+/// How many lines follow, so that the message fills more than one packet, as mail does: on some paths only small packets arrive.
+const FILLING: usize = 40;
+
+/// How long the answer to a message may take before it is looked whether the path carries large packets.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What stands before the ambiguous ends, for whoever reads the message.
 const ENDS_INTRO: &str = "The rest shows whether the server takes bare line feeds for the end of a message.\r\n";
@@ -59,7 +67,7 @@ pub async fn send(
     let at = context.recorder.now();
     let text = text(sender, recipient, &mark);
     session.fresh(context, way).await?;
-    let wire = transmit(context, session, &mark, sender, recipient, &Command::Content(text.as_bytes())).await;
+    let wire = transmit(context, way, session, &mark, sender, recipient, &Command::Content(text.as_bytes())).await;
     note(context, way, path, at, wire)
 }
 
@@ -80,7 +88,7 @@ pub async fn send_with_ambiguous_ends(
     let at = context.recorder.now();
     let octets = format!("{}{ENDS_INTRO}{AMBIGUOUS_ENDS}.\r\n", text(sender, recipient, &mark));
     let command = Command::RawContent(octets.as_bytes());
-    let wire = transmit(context, &mut session, &mark, sender, recipient, &command).await;
+    let wire = transmit(context, way, &mut session, &mark, sender, recipient, &command).await;
     let content = wire.last().filter(|e| e.phase == Phase::Content).cloned();
     let refused = content.as_ref().is_some_and(|e| e.whole().is_some_and(|r| !r.is_positive()));
     if let Some(content) = content {
@@ -123,6 +131,7 @@ async fn afterwards(context: &Context, mut talk: Talk) -> Vec<Reply> {
 /// MAIL, RCPT, DATA and the content, as far as the server goes along.
 async fn transmit(
     context: &Context,
+    way: &Way,
     session: &mut Session,
     mark: &str,
     sender: &str,
@@ -131,10 +140,14 @@ async fn transmit(
 ) -> MessageWire {
     let commands = [&Command::Mail(sender), &Command::Rcpt(recipient), &Command::Data, content];
     let mut wire = MessageWire { mark: mark.to_owned(), exchanges: Vec::new(), queue_id: None };
+    let tls = session.channel == Channel::Tls;
     for command in commands {
-        let Ok(exchange) =
-            session.talk.say(command, context.limit().max(context.left().min(Duration::from_secs(60)))).await
-        else {
+        let said = session.talk.say(command, context.limit().max(context.left().min(Duration::from_secs(60))));
+        let said = match command {
+            Command::Content(_) | Command::RawContent(_) => patiently(context, way, tls, said).await,
+            _ => said.await,
+        };
+        let Ok(exchange) = said else {
             break;
         };
         let go_on = exchange.whole().is_some_and(Reply::is_positive);
@@ -149,6 +162,16 @@ async fn transmit(
     wire
 }
 
+/// Waits for the answer to a message, and looks meanwhile behind one that is late.
+async fn patiently<T>(context: &Context, way: &Way, tls: bool, said: impl Future<Output = T>) -> T {
+    let mut said = std::pin::pin!(said);
+    match tokio::time::timeout(PATIENCE, &mut said).await {
+        Ok(done) => done,
+        // Boxed: a visit is large, and is seldom needed.
+        Err(_) => join(said, Box::pin(packets::contrast(context, way, tls))).await.0,
+    }
+}
+
 /// Writes a message down, and gives it back where the server took it.
 fn note(context: &Context, way: &Way, path: Path, at: Duration, wire: MessageWire) -> Option<Sent> {
     context.record(&Message { path }, &Service(way.service), (at, context.recorder.now() - at), &wire);
@@ -161,7 +184,13 @@ pub fn body_is_kept(body: &str) -> bool {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let body = words(body);
     let (start, ends) = body.split_once(&words(ENDS_INTRO)).unwrap_or((&body, ""));
-    start.trim() == words(BODY) && ends.split_whitespace().all(|word| matches!(word, "NOOP" | "." | ".."))
+    start.trim() == words(&content()) && ends.split_whitespace().all(|word| matches!(word, "NOOP" | "." | ".."))
+}
+
+/// The body of every test message; what arrives is held against it.
+fn content() -> String {
+    let line = |n| format!("Line {n:02} of {FILLING}: mail fills more than one packet, and so does this message.\r\n");
+    std::iter::once(INTRO.to_owned()).chain((1..=FILLING).map(line)).collect()
 }
 
 /// A mark that nobody can guess and no other run has.
@@ -175,7 +204,8 @@ fn text(sender: &str, recipient: &str, mark: &str) -> String {
     let date = jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z");
     format!(
         "Date: {date}\r\nFrom: <{from}>\r\nTo: <{recipient}>\r\nSubject: maildoctor test {mark}\r\nMessage-ID: <{mark}@{domain}>\r\n{MARK_HEADER}: {mark}\r\n\
-         Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{BODY}"
+         Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n{}",
+        content()
     )
 }
 
@@ -190,6 +220,7 @@ mod tests {
         {
             assert!(message.contains(header), "{header}");
         }
+        assert!(message.len() > 2 * 1460, "it fills more than one packet");
         assert!(message.split("\r\n").all(|line| line.len() < 998 && !line.contains('\n')));
         assert_ne!(new_mark(), new_mark());
     }
@@ -197,11 +228,11 @@ mod tests {
     #[test]
     fn a_body_is_known_again_however_its_ends_were_read() {
         for rest in ["", "\r\nNOOP", AMBIGUOUS_ENDS, "NOOP\r\nNOOP\r\n.\r\nNOOP\r\n"] {
-            assert!(body_is_kept(&format!("{BODY}{ENDS_INTRO}{rest}")), "{rest:?}");
+            assert!(body_is_kept(&format!("{}{ENDS_INTRO}{rest}", content())), "{rest:?}");
         }
-        assert!(body_is_kept(BODY));
-        assert!(!body_is_kept(&format!("{BODY}Scanned by a gateway.")));
-        assert!(!body_is_kept(&format!("{BODY}{ENDS_INTRO}{AMBIGUOUS_ENDS}Scanned by a gateway.")));
+        assert!(body_is_kept(&content()));
+        assert!(!body_is_kept(&format!("{}Scanned by a gateway.", content())));
+        assert!(!body_is_kept(&format!("{}{ENDS_INTRO}{AMBIGUOUS_ENDS}Scanned by a gateway.", content())));
         assert!(!body_is_kept("This message was removed."));
     }
 }

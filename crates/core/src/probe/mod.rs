@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod host;
 pub mod mailbox;
 pub mod message;
+pub mod packets;
 pub mod records;
 pub mod session;
 pub mod sts;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::{join, join_all, join5};
 use maildoctor_wire::records::bimi::is_bimi;
@@ -35,6 +36,9 @@ const MAX_CLIENTS: usize = 2;
 
 /// The rounds in which a policy is followed: one more than includes may nest.
 const MAX_ROUNDS: usize = 24;
+
+/// After this long a resolver out there is asked beside the one here, which may be silent to the end.
+const HESITATION: Duration = Duration::from_secs(3);
 
 /// The questions of one whole look: hostile policies lead far.
 const MAX_QUESTIONS: usize = 300;
@@ -76,13 +80,17 @@ impl Book<'_> {
         self.context.options.foreign_resolvers.first().map(|addr| Via::Foreign(*addr))
     }
 
-    /// Asks the resolver here, and one out there where it does not show what is looked for.
+    /// Asks the resolver here, and one out there where it does not show what is looked for, or hesitates.
     async fn find(&self, name: &str, rtype: RecordType, fits: impl Fn(&Dns) -> bool) -> Vec<Dns> {
-        let mut out: Vec<Dns> = self.ask(Via::Own, name, rtype).await.into_iter().collect();
-        if let Some(via) = self.elsewhere().filter(|_| !out.iter().any(&fits)) {
-            out.extend(self.ask(via, name, rtype).await);
-        }
-        out
+        let mut own = std::pin::pin!(self.ask(Via::Own, name, rtype));
+        let Some(via) = self.elsewhere() else { return own.await.into_iter().collect() };
+        let elsewhere = self.ask(via, name, rtype);
+        let (own, other) = match tokio::time::timeout(HESITATION, &mut own).await {
+            Ok(own) if own.iter().any(&fits) => (own, None),
+            Ok(own) => (own, elsewhere.await),
+            Err(_) => join(own, elsewhere).await,
+        };
+        own.into_iter().chain(other).collect()
     }
 
     async fn texts(&self, name: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
@@ -235,8 +243,9 @@ async fn authorised(book: &Book<'_>, domain: &str) {
     let found = join_all(names.iter().map(|name| {
         let at = format!("_dmarc.{name}");
         async move { (name.clone(), book.texts(&at, dmarc::is_dmarc).await) }
-    }))
-    .await;
+    }));
+    let indicator = format!("default._bimi.{domain}");
+    let (found, indicators) = join(found, book.texts(&indicator, is_bimi)).await;
     let records: Vec<(String, Dmarc)> =
         found.into_iter().filter_map(|(name, texts)| Some((name, Dmarc::parse(texts.first()?)))).collect();
     let organisation = dmarc::organisational(domain, &records);
@@ -251,10 +260,10 @@ async fn authorised(book: &Book<'_>, domain: &str) {
         names.dedup();
         join_all(names.iter().take(MAX_REPORTERS).map(|name| book.texts(name, dmarc::is_dmarc))).await;
     };
-    let indicators = async {
-        if book.texts(&format!("default._bimi.{domain}"), is_bimi).await.is_empty() && organisation != domain {
+    let inherited = async {
+        if indicators.is_empty() && organisation != domain {
             book.texts(&format!("default._bimi.{organisation}"), is_bimi).await;
         }
     };
-    join(reporters, indicators).await;
+    join(reporters, inherited).await;
 }

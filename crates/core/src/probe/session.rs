@@ -166,7 +166,7 @@ async fn connect(pen: &Pen<'_>) -> Option<Connection> {
     let _step = context.recorder.step(format!("connection to {} port {}", way.name(), way.service.port()));
     let dial = async {
         match pen.errand {
-            Errand::Small => context.vantage.connect_in_small_segments(way.service, limit).await,
+            Errand::Small | Errand::SmallPackets => context.vantage.connect_in_small_segments(way.service, limit).await,
             _ => Some(context.vantage.connect(way.service, limit).await),
         }
     };

@@ -3,7 +3,7 @@
 use super::dns::walk;
 use super::host::{self, clients, lookups};
 use super::sts;
-use super::{bounce, dns, line_ends, mailbox, outbound, place, smtp, tcp, tls, trace};
+use super::{bounce, dns, line_ends, mailbox, outbound, packets, place, smtp, tcp, tls, trace};
 use crate::case::{Observation, Question};
 
 /// A length of time as people say it: whole milliseconds under a second, else seconds with a tenth.
@@ -96,6 +96,7 @@ pub fn describe(observation: &Observation) -> String {
                 observation.took_ms
             )
         }),
+        packets::LargePacket::PROBE => read::<packets::LargePacket>(observation).map(|w| of_packets(observation, &w)),
         sts::Fetch::PROBE => read::<sts::Fetch>(observation).map(|w| of_policy(observation, &w)),
         mailbox::Login::PROBE => read::<mailbox::Login>(observation)
             .map(|w| format!("login as {} at {}: {}", w.user, place(observation), w.result)),
@@ -236,4 +237,21 @@ fn of_tls(observation: &Observation, wire: tls::TlsWire) -> String {
         )
     });
     format!("TLS with {}: {what}{}", place(observation), leaf.unwrap_or_default())
+}
+
+fn of_packets(observation: &Observation, wire: &packets::LargePacketWire) -> String {
+    let came = |answered, waited_ms| match answered {
+        true => format!("answered after {}", length(waited_ms)),
+        false => format!("no answer for {}", length(waited_ms)),
+    };
+    let small = wire.small.map(|small| {
+        format!(", and in segments of {} octets {}", small.segment, came(small.answered, small.waited_ms))
+    });
+    format!(
+        "{} octets of commands at once at {}: {}{}",
+        wire.octets,
+        place(observation),
+        came(wire.answered, wire.waited_ms),
+        small.unwrap_or_default()
+    )
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod line_ends;
 pub mod mailbox;
 pub mod outbound;
+pub mod packets;
 pub mod place;
 pub mod policies;
 pub mod signing;

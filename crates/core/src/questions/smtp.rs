@@ -201,6 +201,10 @@ pub enum Errand {
     Behind,
     /// Once more in small segments, where a handshake stalled.
     Small,
+    /// Commands that fill a packet, where a message got no answer.
+    LargePacket,
+    /// The same in small segments.
+    SmallPackets,
     /// The banner once more, from an address that the server has not seen.
     Fresh,
 }

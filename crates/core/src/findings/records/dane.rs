@@ -3,18 +3,19 @@
 //! TLSA records bind senders only where DNSSEC proves them: by our own validation from the root, or, where there was none, by the
 //! AD bit of a resolver. Nothing here acts as if they were proven without that.
 
+use std::collections::BTreeSet;
+
 use super::super::ways::{called, host_of};
-use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told};
+use super::super::{At, Basis, Finding, Found, Key, Rule, State, Told, services};
 use super::sts::{self, no_starttls};
-use super::views;
+use super::tlsa::{self, Published, Standing, published};
 use crate::case::{ObsId, Seen, Why};
 use crate::questions::dane::{Misfit, Tlsa, name_of};
-use crate::questions::dns::{Dns, Followed, RecordType, Via};
-use crate::questions::dnssec::{Chain, Verdict};
+use crate::questions::dns::same_name;
 use crate::questions::smtp::{Channel, Ehlo};
 use crate::questions::tcp::Role;
-use crate::questions::tls::{Handshake, TlsView};
-use crate::subject::{Domain, Host, Kind, Service, Subject};
+use crate::questions::tls::{Certificate, Handshake, TlsView};
+use crate::subject::{Domain, Host, Service};
 
 const MX: &[Role] = &[Role::Smtp];
 
@@ -23,81 +24,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule::service(&["dane-starttls-missing"], MX, starttls_missing),
     Rule::service(&["dane-without-dnssec"], MX, without_dnssec),
 ];
-
-/// What DNSSEC says of the records, and what shows that.
-#[derive(Clone, Copy)]
-pub(super) enum Standing {
-    /// They are proven: senders act on them.
-    Secure((ObsId, Basis)),
-    /// It is proven that nothing signs them, or a resolver that validates says so.
-    Insecure((ObsId, Basis)),
-    /// It cannot be told.
-    Untold(ObsId),
-}
-
-/// What stands at the name of a host's records.
-pub(super) struct Published {
-    pub(super) records: Vec<Tlsa>,
-    pub(super) id: ObsId,
-    pub(super) standing: Standing,
-}
-
-/// The records of a mail exchanger; `None` where there are none.
-///
-/// # Errors
-/// Why that is not known.
-pub(super) fn published<K: Kind>(at: &At<'_, K>, host: &str) -> Result<Option<Published>, Why> {
-    let name = name_of(host);
-    let views = views(at, &name, RecordType::Tlsa);
-    let own = match views.own {
-        Some(own) => own,
-        None => at.ask_of(&Followed { rtype: RecordType::Tlsa, via: Via::Own }, &Domain::new(&name))?,
-    };
-    own.need(|view| view.definite())?;
-    let held = |seen: &Seen<'_, Dns>| seen.definite().map(|answer| Tlsa::of(&answer)).unwrap_or_default();
-    let there: Vec<(Seen<'_, Dns>, Vec<Tlsa>)> = std::iter::once(own)
-        .chain(views.others)
-        .map(|seen| (seen, held(&seen)))
-        .filter(|(_, records)| !records.is_empty())
-        .collect();
-    let validated = validated(at, &name);
-    let by_resolver = there.iter().find(|(seen, _)| seen.definite().is_some_and(|answer| answer.ad));
-    let Some((seen, records)) = by_resolver.or(there.first()) else { return Ok(None) };
-    let standing = match (validated, by_resolver) {
-        (Some(standing), _) => standing,
-        (None, Some((seen, _))) => Standing::Secure((seen.id(), Basis::OwnMeasure)),
-        (None, None) => match there.iter().find_map(|(seen, _)| validates(at, seen)) {
-            Some(id) => Standing::Insecure((id, Basis::OwnMeasure)),
-            None => Standing::Untold(seen.id()),
-        },
-    };
-    Ok(Some(Published { records: records.clone(), id: seen.id(), standing }))
-}
-
-/// What our own validation says of the records at a name; `None` where it was not made that far.
-fn validated<K: Kind>(at: &At<'_, K>, name: &str) -> Option<Standing> {
-    let verdicts = Chain::of(at.case, &at.from).ok()?.verdicts(name, RecordType::Tlsa);
-    let id_of = |wanted: fn(&Verdict) -> bool| verdicts.iter().find(|(_, _, v)| wanted(v)).map(|(_, id, _)| *id);
-    let secure = id_of(|verdict| *verdict == Verdict::Secure).map(|id| Standing::Secure((id, Basis::Witnessed)));
-    let insecure =
-        || id_of(|verdict| *verdict == Verdict::Insecure).map(|id| Standing::Insecure((id, Basis::Witnessed)));
-    // What is bogus nobody acts on: dnssec-bogus says so.
-    let bogus = || id_of(|verdict| matches!(verdict, Verdict::Bogus(_))).map(Standing::Untold);
-    secure.or_else(insecure).or_else(bogus)
-}
-
-/// The answer by which the resolver of another answer shows that it validates: the root's, with AD.
-fn validates<K: Kind>(at: &At<'_, K>, of: &Seen<'_, Dns>) -> Option<ObsId> {
-    let root = Subject::from(Domain::new("."));
-    let shown = at.case.every::<Followed>().find(|seen| {
-        seen.observation().subject == root
-            && seen.observation().vantage == at.from
-            && seen.wire.server == of.wire.server
-            && seen.definite().is_some_and(|answer| answer.ad)
-    })?;
-    at.note(shown.id());
-    Some(shown.id())
-}
 
 /// The host of a service, and its records where DNSSEC proves them; `None` where there is nothing to obey.
 fn proven(at: &At<'_, Service>) -> Result<Option<(String, Published)>, Why> {
@@ -123,10 +49,11 @@ enum Fit {
 }
 
 /// Holds the chain that an exchanger shows against its records.
-fn compared(at: &At<'_, Service>, host: &str, records: &[Tlsa], chain: &[Vec<u8>]) -> Fit {
+fn compared(at: &At<'_, Service>, published: &Published, chain: &[Vec<u8>]) -> Fit {
     let domain = at.case.mail_domain();
-    let names: Vec<&str> = std::iter::once(host).chain(domain.as_ref().map(Domain::as_str)).collect();
-    let usable = records.iter().filter(|record| record.unusable().is_none());
+    let base = published.base.as_str();
+    let names: Vec<&str> = std::iter::once(base).chain(domain.as_ref().map(Domain::as_str)).collect();
+    let usable = published.records.iter().filter(|record| record.unusable().is_none());
     let misfit = |record: &Tlsa| record.fits(chain, &names, at.case.as_of()).err();
     match usable.map(|record| (misfit(record), record)).min_by_key(|(misfit, _)| *misfit) {
         None => Fit::NoneUsable,
@@ -155,7 +82,7 @@ pub(in super::super) fn weight(at: &At<'_, Service>, seen: &Seen<'_, TlsView>) -
     let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(Weight::None) };
     // What cannot be looked up binds nobody we know of.
     let Ok(Some(published)) = published(at, &host) else { return Ok(Weight::None) };
-    let weight = match compared(at, &host, &published.records, &seen.ders()) {
+    let weight = match compared(at, &published, &seen.ders()) {
         Fit::Fits if !sts::is_announced(at) => Weight::Vouches,
         Fit::Differs(_, misfit @ (Misfit::Term | Misfit::Name)) => Weight::Forbids(misfit, published.id),
         _ => return Ok(Weight::None),
@@ -168,36 +95,93 @@ pub(in super::super) fn weight(at: &At<'_, Service>, seen: &Seen<'_, TlsView>) -
     }
 }
 
-fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let Some((host, published)) = proven(at)? else { return Ok(State::NotApplicable) };
+/// What an exchanger shows, where none of its records fits it.
+struct Mismatch<'c> {
+    host: String,
+    published: Published,
+    shown: Seen<'c, TlsView>,
+    why: String,
+    /// The record that would fit.
+    fitting: Option<String>,
+}
+
+/// That an exchanger shows what none of its records fits; `None` where one does, or the certificate is at fault.
+///
+/// # Errors
+/// The question does not arise, or why it cannot be told.
+fn misfit<'c>(at: &At<'c, Service>) -> Result<Option<Mismatch<'c>>, Option<Why>> {
+    let (host, published) = proven(at)?.ok_or(None)?;
     // With records that say nothing usable senders ask for TLS, and for no certificate (RFC 7672 section 2.2).
     if published.records.iter().all(|record| record.unusable().is_some()) {
-        return Ok(State::NotApplicable);
+        return Err(None);
     }
-    let seen = at.ask(&Handshake)?;
-    seen.need(|view| view.done())?;
-    let chain = seen.ders();
-    let leaf = seen.need(|_| chain.first())?;
+    let shown = at.ask(&Handshake)?;
+    shown.need(|view| view.done())?;
+    let chain = shown.ders();
+    let leaf = shown.need(|_| chain.first())?;
+    let Fit::Differs(why, misfit) = compared(at, &published, &chain) else { return Ok(None) };
     // Where only a date or a name is wrong, the certificate is at fault and not the record: cert-expired and others say so.
-    let Fit::Differs(why, Misfit::Other(_)) = compared(at, &host, &published.records, &chain) else {
-        return found.state();
+    // They know the exchanger by its own name alone.
+    let good_for_host = || Certificate::of(leaf).is_some_and(|certificate| certificate.is_for(&host));
+    if misfit == Misfit::Term || misfit == Misfit::Name && !good_for_host() {
+        return Ok(None);
+    }
+    let fitting = Tlsa::for_key_of(leaf);
+    Ok(Some(Mismatch { host, published, shown, why, fitting }))
+}
+
+/// What one record mends is one fault: a key that was renewed at every exchanger, and none of its records.
+fn mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
+    let own = match misfit(at) {
+        Ok(Some(own)) => own,
+        Ok(None) => return found.state(),
+        Err(Some(why)) => return Err(why),
+        Err(None) => return Ok(State::NotApplicable),
+    };
+    let bases = bases(at, |other| {
+        let other = misfit(other).ok()??;
+        (other.fitting == own.fitting).then_some(other.published.base)
+    });
+    let Mismatch { host, published, shown, why, fitting } = own;
+    let shows = if bases.len() == 1 {
+        format!("what {} shows", called(at.case, &at.on, &at.from))
+    } else {
+        "the key that they show".to_owned()
     };
     let usable = published.records.iter().filter(|record| record.unusable().is_none());
+    let is_alias = !same_name(&published.base, &host);
+    let key = fitting.clone().map_or_else(|| Key::from(Host::new(&host)), Key::Named);
     let finding = found
-        .is(Host::new(&host))
+        .is(key)
         .says(format!(
-            "no TLSA record of {host} fits what {} shows ({why}): senders that know DANE do not deliver there",
-            called(at.case, &at.on, &at.from)
+            "no TLSA record of {} fits {shows} ({why}): senders that know DANE do not deliver there",
+            in_words(&bases)
         ))
         .detail("host", host.as_str())
-        .detail("name", name_of(&host))
+        .detail("name", name_of(&published.base))
+        .detail("names", names(&bases))
         .detail("address", at.on.0.ip().to_string())
         .detail("records", usable.map(ToString::to_string).collect::<Vec<_>>())
         .witnessed(published.id)
-        .witnessed(seen.id());
+        // Senders ask for the certificate of the alias's end (RFC 7672 section 8.1), and we asked for that of the exchanger.
+        .proof(shown.id(), if is_alias { Basis::OwnMeasure } else { Basis::Witnessed });
     proves(finding, &published);
-    finding.known("fitting", Tlsa::for_key_of(leaf).as_deref());
+    finding.known("fitting", fitting.as_deref());
     found.state()
+}
+
+/// The names whose records have the same fault, over all exchangers.
+fn bases(at: &At<'_, Service>, same: impl Fn(&At<'_, Service>) -> Option<String>) -> BTreeSet<String> {
+    let exchangers = services(at.case, MX, &at.from, false).into_iter();
+    exchangers.filter_map(|service| same(&At::new(at.case, service, at.from.clone()))).collect()
+}
+
+fn in_words(bases: &BTreeSet<String>) -> String {
+    bases.iter().map(String::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+fn names(bases: &BTreeSet<String>) -> Vec<String> {
+    bases.iter().map(|base| name_of(base)).collect()
 }
 
 fn starttls_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
@@ -205,7 +189,7 @@ fn starttls_missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     at.ask(&Ehlo { channel: Channel::Plain })?.need(|ehlo| ehlo.capabilities.as_ref())?;
     if let Some((why, id)) = no_starttls(at) {
         let finding = found
-            .is(Key::from(at.on))
+            .is(Key::Named(why.clone()))
             .says(format!(
                 "the TLSA records of {host} promise TLS at {}, and {why}: senders that know DANE do not deliver there",
                 called(at.case, &at.on, &at.from)
@@ -230,22 +214,31 @@ fn proves(finding: &mut Finding, published: &Published) {
 
 fn without_dnssec(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let Some(host) = host_of(at.case, &at.on, &at.from) else { return Ok(State::NotApplicable) };
-    let Some(published) = published(at, &host)? else { return Ok(State::NotApplicable) };
-    match published.standing {
-        Standing::Secure(_) => {}
+    let Some(own) = published(at, &host)? else { return Ok(State::NotApplicable) };
+    let (shown, basis) = match own.standing {
+        Standing::Secure(_) => return found.state(),
         Standing::Untold(id) => return Err(Why::Denied(id)),
-        Standing::Insecure((shown, basis)) => {
-            found
-                .is(Host::new(&host))
-                .says(format!(
-                    "{host} has TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
-                    name_of(&host)
-                ))
-                .detail("host", host.as_str())
-                .detail("name", name_of(&host))
-                .witnessed(published.id)
-                .proof(shown, basis);
-        }
-    }
+        Standing::Insecure(proof) => proof,
+    };
+    // Whoever signs the zone mends all of its names.
+    let zone = tlsa::zone_of(at, &own.base);
+    let bases = bases(at, |other| {
+        let there = published(other, &host_of(other.case, &other.on, &other.from)?).ok()??;
+        let unsigned = matches!(there.standing, Standing::Insecure(_));
+        (unsigned && tlsa::zone_of(other, &there.base) == zone).then_some(there.base)
+    });
+    let (names, has) = (names(&bases), if bases.len() == 1 { "has" } else { "have" });
+    found
+        .is(Domain::new(&zone))
+        .says(format!(
+            "{} {has} TLSA records at {}, and no DNSSEC proves them: no sender acts on them",
+            in_words(&bases),
+            names.join(" and ")
+        ))
+        .detail("host", host.as_str())
+        .detail("name", name_of(&own.base))
+        .detail("names", names)
+        .witnessed(own.id)
+        .proof(shown, basis);
     found.state()
 }

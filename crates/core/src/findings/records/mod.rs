@@ -12,6 +12,7 @@ pub(crate) mod overview;
 pub(super) mod sender;
 mod spf;
 mod sts;
+mod tlsa;
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use maildoctor_wire::records::spf::{MAX_LOOKUPS, Node, Tree};
 
 use super::super::At;
 use super::super::ways::{exchangers, own_mx};
-use super::{dane, dkim, dmarc, others, spf, sts};
+use super::{dkim, dmarc, others, spf, sts, tlsa};
 use crate::case::Case;
 use crate::questions::dane::name_of;
 use crate::subject::Domain;
@@ -151,16 +151,16 @@ fn of_sts(at: &At<'_, Domain>) -> Vec<Line> {
 fn of_dane(at: &At<'_, Domain>) -> Vec<Line> {
     let mut out = Vec::new();
     for (_, host) in exchangers(at).unwrap_or_default() {
-        let Ok(Some(published)) = dane::published(at, host.as_str()) else { continue };
+        let Ok(Some(published)) = tlsa::published(at, host.as_str()) else { continue };
         let standing = match published.standing {
-            dane::Standing::Secure(_) => None,
-            dane::Standing::Insecure(_) => Some("not signed: no sender acts on it".to_owned()),
-            dane::Standing::Untold(_) => Some("whether it is signed is not known".to_owned()),
+            tlsa::Standing::Secure(_) => None,
+            tlsa::Standing::Insecure(_) => Some("not signed: no sender acts on it".to_owned()),
+            tlsa::Standing::Untold(_) => Some("whether it is signed is not known".to_owned()),
         };
         for record in &published.records {
             let unusable = record.unusable().map(|why| format!("passed over: {why}"));
             let notes = standing.clone().into_iter().chain(unusable).collect();
-            out.push(Line { kind: "DANE", name: name_of(host.as_str()), text: record.to_string(), notes });
+            out.push(Line { kind: "DANE", name: name_of(&published.base), text: record.to_string(), notes });
         }
     }
     out

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::{join, join_all, join3, join4};
 
+use super::secure::MAX_ALIASES;
 use super::{MAX_SERVERS, Walker};
 use crate::chance;
 use crate::questions::dns::walk::{Again, Cut, Standing, WalkWire, lies_in};
@@ -48,7 +49,12 @@ impl Walker<'_> {
             places.iter().zip(&answers).filter(|(_, (ok, _))| *ok).map(|(at, _)| *at).collect();
         let sets: BTreeSet<MxSet> = answers.into_iter().filter_map(|(_, mx)| mx).collect();
         let mail = self.what_mail_lives_by(cut, domain, &sets);
-        join3(self.hosts(cut, &serving, &sets), self.compare(domain, &sets), mail).await;
+        let hosts = async {
+            let exchangers = self.hosts(cut, &serving, &sets).await;
+            self.aliases(cut, &exchangers, MAX_ALIASES).await;
+        };
+        join3(hosts, self.compare(domain, &sets), mail).await;
+        self.keys_of_the_others().await;
     }
 
     /// One server: does it serve the zone, over UDP and TCP, who else does, where does the mail go, and with which keys is
@@ -100,21 +106,24 @@ impl Walker<'_> {
         join(of(domain.to_owned()), of(nobody)).await;
     }
 
-    /// The addresses, as the zone itself has them, of exchangers and name servers within it.
-    async fn hosts(&self, cut: &Cut, serving: &[SocketAddr], sets: &BTreeSet<MxSet>) {
-        let exchangers = sets.iter().flatten().map(|(_, host)| host.as_str());
+    /// The addresses, as the zone itself has them, of exchangers and name servers within it. Gives those of the exchangers.
+    async fn hosts(&self, cut: &Cut, serving: &[SocketAddr], sets: &BTreeSet<MxSet>) -> Vec<Dns> {
+        let exchangers: BTreeSet<&str> = sets.iter().flatten().map(|(_, host)| host.as_str()).collect();
         let names: BTreeSet<&str> = cut
             .servers
             .iter()
             .map(|s| s.host.as_str())
-            .chain(exchangers)
+            .chain(exchangers.iter().copied())
             .filter(|name| !name.is_empty() && lies_in(name, &cut.zone))
             .collect();
         let questions = names.into_iter().take(MAX_NAMES).flat_map(|name| {
             let types = if self.v6 { &[RecordType::A, RecordType::Aaaa][..] } else { &[RecordType::A] };
             serving.iter().take(MAX_ASKED).flat_map(move |at| types.iter().map(move |rtype| (name, *at, *rtype)))
         });
-        join_all(questions.map(|(name, at, rtype)| self.ask(&cut.zone, at, name, rtype, Transport::Udp))).await;
+        let asked = questions
+            .map(|(name, at, rtype)| async move { (name, self.ask(&cut.zone, at, name, rtype, Transport::Udp).await) });
+        let answers = join_all(asked).await.into_iter().filter(|(name, _)| exchangers.contains(name));
+        answers.filter_map(|(_, answer)| answer).collect()
     }
 
     /// The resolvers asked once more; one that gives another answer than the zone's servers a second time, for its TTL.

@@ -255,6 +255,11 @@ impl Chain {
     }
 
     fn verdict(&self, heard: &Heard) -> Verdict {
+        self.verdict_across(heard, MAX_ALIASES)
+    }
+
+    /// The same, with so many zones to which aliases may still lead.
+    fn verdict_across(&self, heard: &Heard, zones: usize) -> Verdict {
         let unknown = || Verdict::Unknown(Why::Denied(heard.id));
         let Some(mut owner) = name(&heard.name) else { return unknown() };
         if !heard.sections.authoritative {
@@ -273,11 +278,23 @@ impl Chain {
             // Each alias on the way counts, and what it stands for.
             match set.and_then(alias).filter(|_| wanted != WireType::CNAME) {
                 Some(target) if lies_in(&text(&target), &heard.zone) => owner = target,
-                Some(_) => return unknown(),
+                Some(_) if so_far == Verdict::Insecure => return so_far,
+                Some(target) => return self.elsewhere(heard, &text(&target), zones).unwrap_or_else(unknown),
                 None => return so_far,
             }
         }
         unknown()
+    }
+
+    /// What the end of an alias is worth that lies in another zone, where that was asked. What does not fit there is the other
+    /// zone's flaw, and says nothing of the answer that leads there.
+    fn elsewhere(&self, heard: &Heard, target: &str, zones: usize) -> Option<Verdict> {
+        let zones = zones.checked_sub(1)?;
+        let answers = |other: &&Heard| other.rtype == heard.rtype && same_name(&other.name, target);
+        // One answer for each zone on the way: however many there are, a circle of aliases costs little.
+        let there = self.heard.iter().filter(answers).find(|other| other.sections.authoritative)?;
+        let verdict = self.verdict_across(there, zones);
+        matches!(verdict, Verdict::Secure | Verdict::Insecure).then_some(verdict)
     }
 
     /// One set of an answer, or its absence.

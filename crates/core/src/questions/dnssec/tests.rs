@@ -520,3 +520,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_alias_into_another_zone_is_worth_what_both_are() {
+    let alias = || Record::from_rdata(name("mx1.example.org"), 60, RData::CNAME(CNAME(name("mx.provider.org"))));
+    // Whether the other zone is signed, whether the alias's signature holds, and what that makes of the whole.
+    for (signed, holds, expected) in [
+        (Some(true), true, "secure"),
+        (Some(false), true, "insecure"),
+        (None, true, "unknown"),
+        (Some(true), false, "bogus"),
+    ] {
+        let tree = Tree::whole();
+        let provider = Zone::new("provider.org");
+        let address = vec![a("mx.provider.org")];
+        if let Some(signed) = signed {
+            let proof = match signed {
+                true => tree.org.signed(vec![provider.ds()]),
+                false => tree.org.nsec("provider.org", "q.org", &[Type::NS]),
+            };
+            tree.hear("org", "provider.org", RecordType::Ns, referral([vec![ns("provider.org")], proof].concat()));
+            tree.keys(&provider);
+            let there = if signed { provider.signed(address) } else { address };
+            tree.hear("provider.org", "mx.provider.org", RecordType::A, answer(there));
+        }
+        let until = if holds { 7 } else { -2 };
+        let here = tree.example.signed_for(vec![alias()], None, (-9, until));
+        let verdict = tree.verdict("mx1.example.org", RecordType::A, answer(here));
+        let told = match verdict {
+            Verdict::Secure => "secure",
+            Verdict::Insecure => "insecure",
+            Verdict::Bogus(_) => "bogus",
+            Verdict::Unknown(_) => "unknown",
+        };
+        assert_eq!(told, expected, "{signed:?}, {holds}");
+    }
+}
+
+#[test]
+fn a_circle_of_aliases_through_two_zones_ends() {
+    let tree = Tree::whole();
+    let provider = Zone::new("provider.org");
+    let alias = |from, to| vec![Record::from_rdata(name(from), 60, RData::CNAME(CNAME(name(to))))];
+    let ds = tree.org.signed(vec![provider.ds()]);
+    tree.hear("org", "provider.org", RecordType::Ns, referral([vec![ns("provider.org")], ds].concat()));
+    tree.keys(&provider);
+    let back = provider.signed(alias("mx.provider.org", "mx1.example.org"));
+    tree.hear("provider.org", "mx.provider.org", RecordType::A, answer(back));
+    let there = answer(tree.example.signed(alias("mx1.example.org", "mx.provider.org")));
+    assert!(matches!(tree.verdict("mx1.example.org", RecordType::A, there), Verdict::Unknown(_)));
+}
