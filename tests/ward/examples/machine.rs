@@ -8,8 +8,11 @@ use maildoctor_ward::{Mta, Plan, WardError, isolated};
 fn main() -> Result<(), WardError> {
     isolated("machine", || {
         let mut plan = Plan::healthy()?;
-        if env::var("WARD_MTA").is_ok_and(|mta| mta == "exim") {
-            plan.mta = Mta::Exim;
+        match env::var("WARD_MTA").as_deref() {
+            Ok("exim") => plan.mta = Mta::Exim,
+            Ok("opensmtpd") => plan.mta = Mta::OpenSmtpd,
+            Ok("none") => plan.mta = Mta::Nobody,
+            _ => {}
         }
         let _system = plan.start()?;
         let command = env::var("WARD_COMMAND").unwrap_or_else(|_| "bash -i".to_owned());

@@ -8,10 +8,12 @@ pub mod exim;
 pub mod files;
 pub mod log;
 pub mod machine;
+pub mod opensmtpd;
 pub mod postfix;
 pub mod processes;
 pub mod queue;
 pub mod resolving;
+pub mod rspamd;
 pub mod sockets;
 
 use std::time::Duration;
