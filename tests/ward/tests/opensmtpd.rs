@@ -116,6 +116,14 @@ trial! {
         report.explains("accepted-not-delivered")
     }
 
+    connections_that_somebody_paused {
+        let system = system(|own| own.then = Some("smtpctl pause smtp".to_owned()))?;
+        let report = system.check(&["clinic.example", "--on-host", "--deadline", "12s"])?;
+        report.names("broken", "service-not-running")?;
+        report.tells("setting", "smtpctl pause smtp")?;
+        report.explains("banner-timeout")
+    }
+
     a_mailbox_that_cannot_be_written {
         let report = send(&system(|own| own.then = Some("chown root /var/vmail; chmod 700 /var/vmail".to_owned()))?)?;
         report.names("broken", "queue-stuck")?;

@@ -2,6 +2,7 @@
 
 use super::super::host::{installed, ours};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
+use super::opensmtpd::{rests, why_it_ended};
 use crate::case::{Case, Seen, Why};
 use crate::questions::host::asks::Place;
 use crate::questions::host::exim::Exim;
@@ -50,6 +51,9 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         }
     }
     let port = at.on.0.port();
+    if rests(at, found) {
+        return found.state();
+    }
     let Some((connect, sockets)) = shut(at)? else {
         return Ok(State::Clear);
     };
@@ -88,25 +92,6 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 /// With what a server ends: Postfix and Exim, and OpenSMTPD without a filter of its own.
 const LAST_WORDS: [&str; 3] = ["fatal: ", "panic: ", "warn: lost processor: "];
-
-/// Why OpenSMTPD does not run: a filter that it lost, or what it has against its settings when it checks them.
-fn why_it_ended(case: &Case, finding: &mut Finding) {
-    for opensmtpd in case.every::<OpenSmtpd>() {
-        // `warn: lost processor: NAME exited abnormally`
-        let mut warnings = case.every::<Log>().flat_map(|log| log.view().warnings.iter().rev());
-        let lost = warnings.find_map(|line| line.split_once("warn: lost processor: ")?.1.split(' ').next());
-        if let Some(filter) = opensmtpd.filters.iter().find(|filter| Some(filter.name.as_str()) == lost) {
-            finding.stands_at(&filter.place).witnessed(opensmtpd.id());
-        }
-        let Some(said) = opensmtpd.view().refuses.as_deref() else { continue };
-        let last = said.lines().find(|line| line.contains(": ")).unwrap_or(said);
-        let says = format!("{}, for its settings do not hold: \"{last}\"", finding.says);
-        finding.says(says).detail("refuses", said).witnessed(opensmtpd.id());
-        if let Some(place) = opensmtpd.refused_at() {
-            finding.stands_at(&place);
-        }
-    }
-}
 
 /// Whether a process of a mail server holds any socket.
 fn runs(sockets: &ListenersWire, server: MailServer) -> bool {
