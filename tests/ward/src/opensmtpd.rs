@@ -22,9 +22,9 @@ pub struct OpenSmtpd {
     pub on_port_25: String,
     /// What it listens on for strangers.
     pub address: String,
-    /// What is done to it once it is up, in the words of a shell; a server that is told to, or cannot, come up is not waited for.
+    /// What is done to it once it is up, in the words of a shell.
     pub then: Option<String>,
-    /// Whether it comes up.
+    /// Whether it comes up; otherwise nobody waits for that.
     pub comes_up: bool,
 }
 
@@ -41,7 +41,8 @@ impl OpenSmtpd {
         }
     }
 
-    /// Writes the configuration and starts it, without TLS: the handshakes of what Debian builds fail with this OpenSSL.
+    /// Writes the configuration and starts it, without TLS: the handshakes of what Debian builds fail with this
+    /// OpenSSL.
     pub(crate) fn start(&self) -> Result<Daemon, WardError> {
         let Self { first, on_port_25, address, .. } = self;
         let people =

@@ -3,8 +3,8 @@
 use std::{fs, process::Command, time::Duration};
 
 use maildoctor_ward::{
-    DnsManner, MailSystem, Mta, OpenSmtpd, Plan, Report, SERVER_RESOLVER, THIRD_PARTY, WardError, dns_responder,
-    output_of, trial,
+    DnsManner, MX_ADDRESS, MailSystem, Mta, OpenSmtpd, Plan, Report, SERVER_RESOLVER, THIRD_PARTY, WardError,
+    dns_responder, output_of, trial,
 };
 
 /// What is true of this system: it has no TLS, and one mail server that takes whatever recipient.
@@ -132,7 +132,8 @@ trial! {
 
     an_envelope_that_somebody_suspended {
         let system = system(|own| own.then = Some("smtpctl pause mda".to_owned()))?;
-        output_of(Command::new("swaks").args(["--server", "198.18.25.10", "--from", "a@outside.example", "--to", "anna@clinic.example", "--silent", "2"]))?;
+        let message = ["--from", "a@outside.example", "--to", "anna@clinic.example", "--silent", "2"];
+        output_of(Command::new("swaks").args(["--server", MX_ADDRESS]).args(message))?;
         let suspend = "smtpctl pause envelope $(smtpctl show queue | cut -c1-8); smtpctl resume mda";
         output_of(Command::new("sh").args(["-euc", suspend]))?;
         let report = system.check(&["anna@clinic.example", "--on-host"])?;

@@ -78,7 +78,8 @@ trial! {
     }
 }
 
-/// The files in Rspamd's folder that root made: its first process, before it becomes somebody else, and whoever meddles with them.
+/// The files in Rspamd's folder that root made: its first process, before it becomes somebody else, and whoever
+/// meddles with them.
 fn of_root() -> Result<Vec<String>, WardError> {
     let found = output_of(Command::new("find").args(["/var/lib/rspamd", "-type", "f", "-user", "root"]))?;
     Ok(found.lines().map(str::to_owned).collect())

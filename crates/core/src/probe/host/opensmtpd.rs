@@ -1,4 +1,5 @@
-//! OpenSMTPD's settings: its file as it is written, and what it says of it itself (`smtpd -n`, which checks and starts nothing).
+//! OpenSMTPD's settings: its file as it is written, and what it says of it itself (`smtpd -n`, which checks and starts
+//! nothing).
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,8 +24,8 @@ const CONTROL: &str = "smtpctl";
 /// The most of its complaint that is kept, in characters.
 const MAX_COMPLAINT: usize = 600;
 
-/// Reads the settings of the OpenSMTPD that runs, or of the one that is installed where nobody else serves mail; gives their file
-/// and them.
+/// Reads the settings of the OpenSMTPD that runs, or of the one that is installed where nobody else serves mail; gives
+/// their file and them.
 pub async fn settings(context: &Context, alone: bool) -> Option<(&'static str, OpenSmtpdWire)> {
     let (program, _) = find(SERVER).zip(find(CONTROL))?;
     let runs = runs(&program);

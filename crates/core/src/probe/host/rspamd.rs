@@ -33,8 +33,8 @@ pub async fn settings(context: &Context) -> Option<RspamdWire> {
     Rspamd::read(wire)
 }
 
-/// The program that prints the settings. It compiles what it reads and keeps that in the folder of the one that serves: whoever
-/// may write there gives it `own` in that place, in a mount namespace that ends with it.
+/// The program that prints the settings. It compiles what it reads and keeps that in the folder of the one that
+/// serves: whoever may write there gives it `own` in that place, in a mount namespace that ends with it.
 fn printer(own: &Path) -> Program {
     if !rustix::process::geteuid().is_root() {
         return Program::new(PRINTS, LIMIT).args(["configdump", "-j"]);

@@ -59,8 +59,8 @@ impl Question for Log {
     }
 }
 
-/// What tells in a line where a message went: Postfix's ends and what its checks of content do, Exim's arrows, and how a try of
-/// OpenSMTPD's ended.
+/// What tells in a line where a message went: Postfix's ends and what its checks of content do, Exim's arrows, and how
+/// a try of OpenSMTPD's ended.
 const ENDS: &[&str] = &[
     "status=",
     ": discard: ",

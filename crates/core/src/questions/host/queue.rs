@@ -243,8 +243,8 @@ pub fn exim_reason(log: &str, recipient: &str) -> Option<String> {
     Some(bounded(frozen.splitn(3, ' ').last()?.trim_matches([' ', '*'])))
 }
 
-/// What `smtpctl show queue` prints: an envelope a line, of which those of one message that stand alike are put together. `paused` are
-/// the parts of the server that rest: what is theirs waits.
+/// What `smtpctl show queue` prints: an envelope a line, of which those of one message that stand alike are put
+/// together. `paused` are the parts of the server that rest: what is theirs waits.
 pub fn smtpctl_queue(printed: &str, paused: &[String], now: i64) -> Vec<Queued> {
     let mut found: Vec<Queued> = Vec::new();
     for envelope in printed.lines().filter_map(|line| smtpctl_envelope(line, paused, now)) {
@@ -258,8 +258,9 @@ pub fn smtpctl_queue(printed: &str, paused: &[String], now: i64) -> Vec<Queued> 
     found
 }
 
-/// `2d018d704ce31dd6|inet4|mta|suspend|a@x|y@z|y@z|1796073044|1796073044|0|1|pending|385|Network error on destination MXs`: number, how it
-/// came, who delivers it, flags, sender, recipient, destination, when it came, expiry, last try, tries, state, and why the last one failed.
+/// `2d018d704ce31dd6|inet4|mta|suspend|a@x|y@z|y@z|1796073044|1796073044|0|1|pending|385|Network error on destination
+/// MXs`: number, how it came, who delivers it, flags, sender, recipient, destination, when it came, expiry, last try,
+/// tries, state, and why the last one failed.
 fn smtpctl_envelope(line: &str, paused: &[String], now: i64) -> Option<Queued> {
     let fields: Vec<&str> = line.splitn(14, '|').collect();
     let [id, _, agent, flags, sender, recipient, _, came, _, _, tries, state, _, reason] = fields.as_slice() else {

@@ -1,4 +1,5 @@
-//! The settings of Rspamd, by `rspamadm configdump`: where it is a milter, which DNS lists it asks, and for how long it waits.
+//! The settings of Rspamd, by `rspamadm configdump`: where it is a milter, which DNS lists it asks, and for how long
+//! it waits.
 //!
 //! Nothing else of them is kept: some hold passwords and keys.
 
@@ -182,7 +183,8 @@ impl RspamdWire {
         }) || matches!(&endpoint.at, Socket::Pipe(program) if program.rsplit('/').next() == Some("filter-rspamd"))
     }
 
-    /// The lists that it asks once a mail server has shown it a message: what they say is weighed, and decides nothing alone.
+    /// The lists that it asks once a mail server has shown it a message: what they say is weighed, and decides nothing
+    /// alone.
     pub fn asked(&self) -> impl Iterator<Item = List> + '_ {
         self.lists.iter().map(|list| List {
             zone: list.zone.clone(),

@@ -96,7 +96,8 @@ const EXIM: [(&str, Complaint, Concerns); 7] = [
     ("Failed to create spool file ", Spool, All),
 ];
 
-/// OpenSMTPD's words, at the beginning of its messages; a session or an envelope stands before all that a client brings about.
+/// OpenSMTPD's words, at the beginning of its messages; a session or an envelope stands before all that a client
+/// brings about.
 const OPENSMTPD: [(&str, Complaint, Concerns); 4] = [
     ("warn: lost processor: ", Milter, All),
     ("warn: not enough ", Spool, All),

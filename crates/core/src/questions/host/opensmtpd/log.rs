@@ -1,4 +1,5 @@
-//! What OpenSMTPD says in its log of a message: the one reader of its lines, for the host's log and for whole logs alike.
+//! What OpenSMTPD says in its log of a message: the one reader of its lines, for the host's log and for whole logs
+//! alike.
 
 use memchr::memmem::find;
 
@@ -28,8 +29,9 @@ pub struct Delivery<'l> {
     pub said: &'l [u8],
 }
 
-/// `… mta delivery evpid=… from=<…> to=<…> rcpt=<-> source="…" relay="192.0.2.1 (mx.example.net)" delay=2s result="PermFail" stat="550 …"`,
-/// or, to a mailbox of this machine, `… mda delivery evpid=… from=<…> to=<…> rcpt=<…> user=anna delay=0s result=Ok stat=Delivered`.
+/// `… mta delivery evpid=… from=<…> to=<…> rcpt=<-> source="…" relay="192.0.2.1 (mx.example.net)" delay=2s
+/// result="PermFail" stat="550 …"`, or, to a mailbox of this machine, `… mda delivery evpid=… from=<…> to=<…> rcpt=<…>
+/// user=anna delay=0s result=Ok stat=Delivered`.
 pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let at = find(line, b" result=")?;
     let (before, result) = line.split_at_checked(at)?;

@@ -217,7 +217,8 @@ impl OpenSmtpdWire {
         ports
     }
 
-    /// What is asked about each client at a port: its name, always and before the banner, and the programs of its filters.
+    /// What is asked about each client at a port: its name, always and before the banner, and the programs of its
+    /// filters.
     pub fn asks(&self, port: u16) -> Asks {
         let mut asks = Asks::default();
         for listen in self.on_port(port) {

@@ -1,5 +1,5 @@
-//! The statements of smtpd.conf (smtpd.conf(5)), each with the file and the line at which it begins: words, quoted strings, macros and
-//! included files, as `smtpd/parse.y` of OpenSMTPD reads them.
+//! The statements of smtpd.conf (smtpd.conf(5)), each with the file and the line at which it begins: words, quoted
+//! strings, macros and included files, as `smtpd/parse.y` of OpenSMTPD reads them.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
