@@ -18,12 +18,15 @@ use maildoctor_core::diagnosis::{Confidence, Diagnosis, Judged, diagnose};
 use maildoctor_core::findings::State;
 use maildoctor_core::questions::dns::{DnsResult, DnsWire, ReverseNames, Via};
 use maildoctor_core::questions::host::accepting::{Accepting, AcceptingWire, Lying};
+use maildoctor_core::questions::host::asks::Place;
 use maildoctor_core::questions::host::lookups::{
     IdentSeen, Lookup, Lookups, LookupsWire, ProgramAsked, Quality, ResolverSeen, Sending,
 };
+use maildoctor_core::questions::host::opensmtpd::{self, OpenSmtpd};
 use maildoctor_core::questions::host::postfix::files::Service as Service25;
 use maildoctor_core::questions::host::postfix::{Postfix, PostfixWire};
-use maildoctor_core::questions::smtp::{BannerWire, FIRST};
+use maildoctor_core::questions::host::rspamd::{Greylist, Rbl, Rspamd, RspamdWire};
+use maildoctor_core::questions::smtp::{BannerWire, FIRST, Message, MessageWire, Path};
 use maildoctor_core::questions::tcp::{Connect, ConnectWire, Opened, Role};
 use maildoctor_core::subject::{Addr, Service, VantageId};
 use maildoctor_wire::dialogue::{End, Exchange, Phase};
@@ -271,6 +274,89 @@ fn a_program_is_proven_over_tcp_and_only_possible_over_a_unix_socket() {
     let tcp = diagnose(&with_settings(&case(&wire, Some(3)), &[("smtpd_milters", both)]));
     assert_eq!(roots(&tcp), [("milter-slow", Confidence::Proven)]);
     assert!(found(&tcp, "milter-slow").finding.says.contains("inet:127.0.0.1:11332"));
+}
+
+#[test]
+fn a_list_that_rspamd_waits_for_is_the_lists_fault_and_no_milters() {
+    let mut wire = captured(vec![seen(53, 1, 9, true)], vec![lookup(LISTED, &[(53, 40, None), (53, 5040, None)])]);
+    wire.programs =
+        vec![ProgramAsked { server: "127.0.0.1:11332".parse().unwrap(), at_ms: 20, answered_ms: Some(9990) }];
+    let milter = with_settings(&case(&wire, Some(3)), &[("smtpd_milters", "inet:127.0.0.1:11332")]);
+    let place = Place {
+        setting: "rule x of Rspamd's module rbl".to_owned(),
+        file: Some("/etc/rspamd/local.d/rbl.conf".to_owned()),
+        line: Some(4),
+    };
+    let list = Rbl { zone: "list.example".to_owned(), by_address: true, welcomes: false, place };
+    let rspamd = |milters: &str| RspamdWire {
+        milters: vec![milters.to_owned()],
+        lists: vec![list.clone()],
+        task_timeout_ms: Some(8000),
+        ..RspamdWire::default()
+    };
+    let here = VantageId::local();
+    let judge =
+        |milters: &str| diagnose(&with(&milter, &Rspamd { folder: "/etc/rspamd".to_owned() }, &here, &rspamd(milters)));
+    let diagnosis = judge("localhost:11332");
+    assert_eq!(roots(&diagnosis), [("dnsbl-timeout", Confidence::Proven)]);
+    assert_eq!(found(&diagnosis, "dnsbl-timeout").finding.detail["line"], 4);
+    // Another milter than Rspamd: its settings tell nothing of this wait.
+    let other = judge("localhost:11399");
+    assert_eq!(roots(&other), [("dnsbl-timeout", Confidence::Proven)]);
+    assert!(!found(&other, "dnsbl-timeout").finding.detail.contains_key("line"));
+    // Where it asks nobody, it is Rspamd that takes its time.
+    let mut idle = wire.clone();
+    idle.lookups.clear();
+    let idle = with_settings(&case(&idle, Some(3)), &[("smtpd_milters", "inet:127.0.0.1:11332")]);
+    let idle = diagnose(&with(&idle, &Rspamd { folder: "/etc/rspamd".to_owned() }, &here, &rspamd("localhost:11332")));
+    assert_eq!(roots(&idle), [("milter-slow", Confidence::Proven)]);
+    assert!(found(&idle, "milter-slow").finding.says.contains("that is Rspamd, which takes up to 8 s"));
+}
+
+#[test]
+fn rspamds_greylisting_is_known_by_its_words() {
+    let quiet = captured(vec![seen(53, 1, 9, true)], Vec::new());
+    let case = with_settings(&case(&quiet, Some(3)), &[("smtpd_milters", "inet:127.0.0.1:11332")]);
+    let exchange = Exchange {
+        phase: Phase::Content,
+        command: None,
+        sent_ms: 0,
+        first_octet_ms: Some(10),
+        done_ms: 10,
+        reply: Some(Reply::line(451, "4.7.1 Try again later")),
+        end: End::Complete,
+    };
+    let message = MessageWire { mark: "md".to_owned(), exchanges: vec![exchange], queue_id: None };
+    let case = with(&case, &Message { path: Path::Mx }, &service(), &message);
+    let judge = |greylist: Option<Greylist>| {
+        let wire = RspamdWire { milters: vec!["*:11332".to_owned()], greylist, ..RspamdWire::default() };
+        let case = with(&case, &Rspamd { folder: "/etc/rspamd".to_owned() }, &VantageId::local(), &wire);
+        let codes = diagnose(&case).findings.into_iter().map(|judged| (judged.finding.code, judged.finding.detail));
+        codes.filter(|(code, _)| ["greylisting", "rcpt-deferred"].contains(code)).collect::<Vec<_>>()
+    };
+    let [(code, detail)] = &judge(Some(Greylist { message: "Try again later".to_owned(), timeout_s: 300 }))[..] else {
+        panic!("it is not among the findings")
+    };
+    assert_eq!((*code, &detail["module"]), ("greylisting", &"greylist of Rspamd".into()));
+    assert_eq!(judge(None).iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["rcpt-deferred"]);
+}
+
+#[test]
+fn a_filter_of_opensmtpd_is_possible_where_nothing_else_was_asked() {
+    let text = "filter \"slow\" proc-exec \"/run/filter -x\"\nlisten on eth0 filter \"slow\"\n";
+    let wire = opensmtpd::read("/etc/smtpd.conf", &mut |_| Ok(text.to_owned()));
+    let settings = OpenSmtpd { file: "/etc/smtpd.conf".to_owned() };
+    let judge = |lookups| {
+        let case = case(&captured(vec![seen(53, 1, 9, true)], lookups), Some(3));
+        diagnose(&with(&case, &settings, &VantageId::local(), &wire))
+    };
+    let filter = judge(Vec::new());
+    assert_eq!(roots(&filter), [("milter-slow", Confidence::Possible)]);
+    let says = &found(&filter, "milter-slow").finding.says;
+    assert!(says.contains("the filter slow (filter slow in /etc/smtpd.conf, line 1)"), "{says}");
+    // libasr asks four times, and waits twice as long each time.
+    let asr = [(53, 0, None), (53, 660, None), (53, 2000, None), (53, 4660, None)];
+    assert_eq!(roots(&judge(vec![lookup(PTR, &asr)])), [("rdns-lookup-timeout", Confidence::Proven)]);
 }
 
 #[test]

@@ -129,6 +129,23 @@ fn mail_that_just_came_or_is_for_others_is_not_stuck() {
 }
 
 #[test]
+fn what_rests_in_opensmtpd_is_named_with_what_resumes_it() {
+    let judge = |paused: &str, reason: &str| {
+        let messages = vec![message(Standing::Deferred, 2 * HOUR, "anna@clinic.example", reason)];
+        let queue = Queue { server: MailServer::OpenSmtpd, settings: "/etc/smtpd.conf".to_owned() };
+        let wire = QueueWire { messages, whole: true, paused: vec![paused.to_owned()], ..QueueWire::default() };
+        Building::about_the_domain().seen(&queue, &wire).log(0, 0).diagnosis()
+    };
+    let paused = judge("MDA", "");
+    assert_eq!(found(&paused), [("queue-stuck", true)]);
+    assert_eq!(paused.findings[0].finding.detail["setting"], "smtpctl pause mda");
+    // What has a reason does not wait for that, and who takes no mail keeps none back.
+    for other in [judge("MDA", FULL), judge("SMTP", "")] {
+        assert!(!other.findings[0].finding.detail.contains_key("setting"));
+    }
+}
+
+#[test]
 fn without_a_queue_nothing_is_said_of_it() {
     let diagnosis = Building::about_the_domain().log(0, 9).diagnosis();
     assert_eq!((state(&diagnosis, "queue-stuck"), state(&diagnosis, "outbound-port25-blocked")), (None, None));

@@ -8,9 +8,14 @@ use maildoctor_ward::{Mta, Plan, WardError, Way, isolated};
 
 fn main() -> Result<(), WardError> {
     isolated("machine", || {
-        let exim = env::var("WARD_MTA").is_ok_and(|mta| mta == "exim");
+        let mta = match env::var("WARD_MTA").as_deref() {
+            Ok("exim") => Mta::Exim,
+            Ok("opensmtpd") => Mta::OpenSmtpd,
+            Ok("none") => Mta::Nobody,
+            _ => Mta::Postfix,
+        };
         let with_mta = |plan: &mut Plan| {
-            plan.mta = if exim { Mta::Exim } else { Mta::Postfix };
+            plan.mta = mta;
             Ok(())
         };
         let _system = match env::var("WARD_WAY") {

@@ -10,13 +10,14 @@ use std::{
 use crate::{WardError, daemon::output_of};
 
 /// What is unpacked, in groups that could be installed together: each brings the libraries that the machine lacks.
-const GROUPS: [&[&str]; 7] = [
+const GROUPS: [&[&str]; 8] = [
     &["postfix", "postfix-pcre", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "openssh-server"],
     &["nsd", "knot", "unbound", "ldnsutils"],
     &["exim4-daemon-heavy"],
     &["sendmail-bin"],
     &["opensmtpd"],
     &["courier-mta"],
+    &["rspamd"],
     // Other people's eyes for signatures.
     &["unbound-host", "opendkim-tools", "python3-authres", "python3-dkim", "python3-dnspython"],
 ];

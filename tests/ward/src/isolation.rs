@@ -25,7 +25,7 @@ const SERVERS: &str = "MAILDOCTOR_WARD_SERVERS";
 /// How much of each log a failed trial prints, in lines.
 const LOG_LINES: usize = 60;
 /// Accounts that the packages' own scripts would have made: name and number.
-const ACCOUNTS: [(&str, u32); 12] = [
+const ACCOUNTS: [(&str, u32); 13] = [
     ("postfix", 64001),
     ("postdrop", 64002),
     ("dovecot", 64003),
@@ -38,6 +38,7 @@ const ACCOUNTS: [(&str, u32); 12] = [
     ("opensmtpd", 64010),
     ("opensmtpq", 64011),
     ("courier", 64012),
+    ("_rspamd", 64013),
 ];
 
 /// Runs `body` on a machine of its own. `name` is the test's, by which it finds itself in there.

@@ -39,7 +39,7 @@ impl Relay {
             Self::OpenSmtpd => ("opensmtpd", include_str!("relays/opensmtpd.sh")),
             Self::Courier => ("courier", include_str!("relays/courier.sh")),
         };
-        keep_log()?;
+        keep_log(RELAY_LOG, NAME)?;
         let host = format!("{NAME}.{DOMAIN}");
         // The machine is named like the exchanger, which a relay must not take for itself.
         let script = format!("hostname {host}\n{script}");
@@ -49,13 +49,13 @@ impl Relay {
     }
 }
 
-/// Writes what programs say to [`LOG_SOCKET`] into [`RELAY_LOG`], as a syslog daemon does.
-fn keep_log() -> Result<(), WardError> {
+/// Writes what programs say to [`LOG_SOCKET`] into a log, as the syslog daemon of a host does.
+pub(crate) fn keep_log(path: &'static str, host: &'static str) -> Result<(), WardError> {
     // The socket must not appear in the real /dev.
     output_of(Command::new("sh").args(["-euc", include_str!("relays/dev.sh")]))?;
     let socket = UnixDatagram::bind(LOG_SOCKET).map_err(WardError::io(LOG_SOCKET))?;
     output_of(Command::new("chmod").args(["666", LOG_SOCKET]))?;
-    let mut log = OpenOptions::new().create(true).append(true).open(RELAY_LOG).map_err(WardError::io(RELAY_LOG))?;
+    let mut log = OpenOptions::new().create(true).append(true).open(path).map_err(WardError::io(path))?;
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(octets) = socket.recv(&mut buffer) {
@@ -64,7 +64,7 @@ fn keep_log() -> Result<(), WardError> {
             let said = said.split_once('>').map_or(said.as_str(), |(_, rest)| rest).trim_end_matches(['\n', '\0']);
             if let (Some(stamp), Some(rest)) = (said.get(..15), said.get(16..)) {
                 // A trial that waits for a line will say that it never came.
-                let _ = writeln!(log, "{stamp} {NAME} {rest}");
+                let _ = writeln!(log, "{stamp} {host} {rest}");
             }
         }
     });

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use crate::{
-    Authority, Daemon, Dovecot, Exim, Identity, Postfix, Report, Tree, WardError, Zones,
+    Authority, Daemon, Dovecot, Exim, Identity, OpenSmtpd, Postfix, Report, Tree, WardError, Zones,
     daemon::{output_of, write},
     dovecot,
     isolation::{answer_over_ipv6, folder},
@@ -22,6 +22,8 @@ pub enum Mta {
     Postfix,
     /// Exim, with Dovecot for the mailboxes.
     Exim,
+    /// OpenSMTPD, with Dovecot for the mailboxes.
+    OpenSmtpd,
     /// None: the trial puts something else there, or nothing.
     Nobody,
 }
@@ -45,6 +47,8 @@ pub struct Plan {
     pub postfix: Postfix,
     /// Exim's settings.
     pub exim: Exim,
+    /// OpenSMTPD's settings.
+    pub opensmtpd: OpenSmtpd,
     /// Dovecot's settings; `None`: it does not run.
     pub dovecot: Option<Dovecot>,
 }
@@ -66,6 +70,7 @@ impl Plan {
             mta: Mta::Postfix,
             postfix: Postfix::healthy(),
             exim: Exim::healthy(),
+            opensmtpd: OpenSmtpd::healthy(),
             dovecot: Some(Dovecot::healthy()),
         })
     }
@@ -132,6 +137,7 @@ impl Plan {
         match self.mta {
             Mta::Postfix => daemons.push(self.postfix.start(&self.identity)?),
             Mta::Exim => daemons.push(self.exim.start(&self.identity)?),
+            Mta::OpenSmtpd => daemons.push(self.opensmtpd.start()?),
             Mta::Nobody => {}
         }
         if let Some(dovecot) = &self.dovecot {

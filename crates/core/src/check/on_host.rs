@@ -18,7 +18,7 @@ use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::{RecordType, Records, Via};
 use crate::questions::host::about::About;
 use crate::questions::host::accepting::{Accepting, AcceptingWire};
-use crate::questions::host::asks::{List, Socket, Spares, Stage};
+use crate::questions::host::asks::{Asks, List, Socket, Spares, Stage};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::complaint::Visit;
 use crate::questions::host::dovecot::{Dovecot, DovecotWire};
@@ -26,9 +26,11 @@ use crate::questions::host::exim::EximWire;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::Lookups;
 use crate::questions::host::machine::{Disk, Machine};
+use crate::questions::host::opensmtpd::OpenSmtpd;
 use crate::questions::host::postfix::{Postfix, PostfixView};
 use crate::questions::host::queue::Queue;
 use crate::questions::host::resolv_conf::{RESOLV_CONF, ResolvConfView};
+use crate::questions::host::rspamd::Rspamd;
 use crate::questions::host::sockets::Listeners;
 use crate::questions::smtp::Message;
 use crate::questions::tcp::{Connect, ConnectWire, Opened};
@@ -53,6 +55,14 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     host::units::read(context).await;
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let (exim, dovecot) = join(host::exim::settings(context), host::dovecot::settings(context)).await;
+    let rspamd = host::rspamd::settings(context).await;
+    let opensmtpd = host::opensmtpd::settings(context, instances.is_empty() && exim.is_none()).await;
+    let smtpd_conf = opensmtpd.as_ref().map(|(file, _)| *file);
+    let of_rspamd = rspamd.filter(|rspamd| {
+        let of_postfix = instances.iter().flat_map(asks_of);
+        let of_opensmtpd = opensmtpd.iter().flat_map(|(_, own)| own.ports().into_iter().map(|port| own.asks(port)));
+        of_postfix.chain(of_opensmtpd).flat_map(|asks| asks.milters).any(|milter| rspamd.is(&milter))
+    });
     disks(context, instances, exim.as_ref().map(|(_, settings)| settings)).await;
     let lists = join_all(instances.iter().map(|instance| one_postfix(context, target, instance, system.as_ref())));
     let mail = async {
@@ -60,13 +70,14 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
         // Where the look takes until the end, there is still something to be read.
         let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
         if context.options.wants("server-config") {
-            read_mail(context, target, instances, exim.as_ref(), dovecot.as_ref()).await;
+            read_mail(context, target, instances, exim.as_ref(), dovecot.as_ref(), smtpd_conf).await;
         }
     };
     let of_exim = exim.as_ref().map(|(_, settings)| settings.asks().lists).unwrap_or_default();
+    let others = of_exim.into_iter().chain(of_rspamd.iter().flat_map(|rspamd| rspamd.asked())).collect();
     let first = system.as_ref().and_then(|view| view.servers.first().copied());
     let rehearsal = rehearse(context, exim.as_ref(), watching.is_some());
-    join(join(join(lists, ask_lists(context, of_exim, first)), rehearsal), mail).await;
+    join(join(join(lists, ask_lists(context, others, first)), rehearsal), mail).await;
 }
 
 /// Has Exim rehearse the connection of a stranger, where our own would not show how those are greeted: our address may be
@@ -90,6 +101,7 @@ async fn read_mail(
     instances: &[PostfixView],
     exim: Option<&(&'static str, EximWire)>,
     dovecot: Option<&DovecotWire>,
+    smtpd_conf: Option<&str>,
 ) {
     let (about, visit) = (&about(context, target), &visit(context));
     let queues = instances.iter().map(|instance| host::queue::of_postfix(context, instance.folder(), about));
@@ -102,7 +114,14 @@ async fn read_mail(
             host::queue::of_exim(context, program, &settings.file, about).await;
         }
     };
+    let of_opensmtpd = async {
+        if let Some(file) = smtpd_conf {
+            host::queue::of_opensmtpd(context, file, about).await;
+        }
+    };
     logs.extend(exim.map(|(_, settings)| settings.main_log()));
+    // It knows syslog alone.
+    logs.extend(smtpd_conf.map(|_| None));
     logs.extend(dovecot.map(|settings| settings.log().map(str::to_owned)));
     if logs.is_empty() {
         // Another server's lines stand where mail is usually logged.
@@ -113,7 +132,7 @@ async fn read_mail(
             host::log::read(context, log.as_deref(), about, visit).await;
         }
     };
-    join(join_all(queues), of_exim).await;
+    join(join(join_all(queues), of_exim), of_opensmtpd).await;
     // The queue waits for what is under way; the log then holds how that ended.
     logs.await;
 }
@@ -168,14 +187,18 @@ async fn disks(context: &Context, instances: &[PostfixView], exim: Option<&EximW
     }
 }
 
+/// What a Postfix asks, port by port.
+fn asks_of(instance: &PostfixView) -> impl Iterator<Item = Asks> + '_ {
+    instance.listening().filter_map(|(_, port)| instance.asks(port?))
+}
+
 async fn one_postfix(context: &Context, target: &Target, instance: &PostfixView, system: Option<&ResolvConfView>) {
     let resolvers = match instance.chrooted_resolv_conf() {
         Some(path) => host::resolving::resolv_conf(context, &path).await,
         None => system.cloned(),
     };
     let resolver = resolvers.as_ref().and_then(|view| view.servers.first().copied());
-    let ports = instance.listening().filter_map(|(_, port)| instance.asks(port?));
-    let lists = ask_lists(context, ports.flat_map(|asks| asks.lists).collect(), resolver);
+    let lists = ask_lists(context, asks_of(instance).flat_map(|asks| asks.lists).collect(), resolver);
     let chroot = async {
         if let (Some(own), Some(system)) = (&resolvers, system)
             && own.servers != system.servers
@@ -268,11 +291,11 @@ impl OnHost {
 
 /// The TCP ports of the policy services and milters that the settings name.
 fn programs(instances: &[PostfixView]) -> Vec<u16> {
-    let asks = instances.iter().flat_map(|i| i.listening().filter_map(|(_, port)| i.asks(port?)).collect::<Vec<_>>());
+    let asks = instances.iter().flat_map(asks_of);
     let ports =
         asks.flat_map(|asks| asks.policies.into_iter().chain(asks.milters)).filter_map(|endpoint| match endpoint.at {
             Socket::Tcp(_, port) => Some(port),
-            Socket::Unix(_) => None,
+            Socket::Unix(_) | Socket::Pipe(_) => None,
         });
     ports.collect::<BTreeSet<u16>>().into_iter().collect()
 }
@@ -287,6 +310,8 @@ pub(super) fn leave_out(recorder: &Recorder) {
         Disk::PROBE,
         Postfix::PROBE,
         Dovecot::PROBE,
+        OpenSmtpd::PROBE,
+        Rspamd::PROBE,
         Queue::PROBE,
         Log::PROBE,
     ] {

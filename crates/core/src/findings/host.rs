@@ -2,15 +2,17 @@
 
 use crate::case::{Case, ObsId, Question, Seen, Skip, Why};
 use crate::questions::host::accepting::Accepting;
-use crate::questions::host::asks::{Asks, List, Place, Spares, Stage};
+use crate::questions::host::asks::{Asks, Endpoint, List, Place, Spares, Stage};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::complaint::{Complaint, complaint};
 use crate::questions::host::exim::Exim;
 use crate::questions::host::log::Log;
 use crate::questions::host::lookups::{Lookup, Lookups, Sought};
 use crate::questions::host::machine::Machine;
+use crate::questions::host::opensmtpd::OpenSmtpd;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::MailServer;
+use crate::questions::host::rspamd::{Rspamd, RspamdWire};
 use crate::questions::smtp::Message;
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
@@ -44,7 +46,11 @@ where
 /// The mail server whose settings were read on this machine.
 pub(crate) fn installed(case: &Case) -> Option<MailServer> {
     let postfix = case.every::<Postfix>().next().map(|_| MailServer::Postfix);
-    postfix.or_else(|| case.every::<Exim>().next().map(|_| MailServer::Exim))
+    let exim = || case.every::<Exim>().next().map(|_| MailServer::Exim);
+    let opensmtpd = case.every::<OpenSmtpd>().next();
+    // It is read beside others only where it is the one that runs.
+    let runs = opensmtpd.as_ref().filter(|seen| seen.runs).map(|_| MailServer::OpenSmtpd);
+    runs.or(postfix).or_else(exim).or(opensmtpd.map(|_| MailServer::OpenSmtpd))
 }
 
 /// Whether a message for an address is for the recipient under test, or for the domain where that is all that is known.
@@ -172,7 +178,30 @@ pub(super) fn asked(case: &Case) -> Vec<(u16, Asks, ObsId)> {
         let id = seen.id();
         seen.ports().into_iter().map(move |port| (port, seen.asks(), id))
     });
-    postfix.chain(exim).collect()
+    let opensmtpd = case.every::<OpenSmtpd>().flat_map(|seen| {
+        let id = seen.id();
+        seen.ports().into_iter().map(move |port| (port, seen.asks(port), id))
+    });
+    // Where OpenSMTPD runs, settings of others for the same port are left over.
+    let mut all: Vec<(u16, Asks, ObsId)> = opensmtpd.chain(postfix).chain(exim).collect();
+    if let Some(rspamd) = case.every::<Rspamd>().next() {
+        for (_, asks, _) in &mut all {
+            if asks.milters.iter().any(|milter| rspamd.is(milter)) {
+                asks.lists.extend(rspamd.asked());
+            }
+        }
+    }
+    all
+}
+
+/// Rspamd, where it is what a mail server asks there.
+pub(super) fn rspamd_at<'c>(case: &'c Case, endpoint: &Endpoint) -> Option<Seen<'c, RspamdWire>> {
+    case.every::<Rspamd>().find(|rspamd| rspamd.is(endpoint))
+}
+
+/// Whether what a list says is weighed with much else, as Rspamd does: a list that says nothing then does no harm.
+pub(super) fn is_weighed(case: &Case, list: &List) -> bool {
+    case.every::<Rspamd>().any(|rspamd| rspamd.lists.iter().any(|own| own.place == list.place))
 }
 
 /// The place where this machine's mail server names a DNS list, with the observation of its settings.

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use maildoctor_wire::dialogue::Phase;
+
 use super::super::host::{configured, exempt};
 use super::super::ways::{banner_wait, called};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
@@ -16,7 +18,7 @@ use crate::case::{ObsId, Question, Seen, Span, Why};
 use crate::questions::dns::{ReverseNames, Via};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::lookups::{Ended, Lookup, Lookups, LookupsWire, Quality, Sought};
-use crate::questions::smtp::{Ehlo, FIRST, Mail, Rcpt};
+use crate::questions::smtp::{Ehlo, FIRST, Mail, Message, MessageWire, Rcpt};
 use crate::questions::tcp::Role;
 use crate::subject::{Addr, Service, Subject, VantageId, Zone};
 
@@ -84,7 +86,26 @@ pub(in super::super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'stati
         steps::<Mail>(at, "the reply to MAIL"),
         steps::<Rcpt>(at, "the reply to RCPT"),
     ];
-    banner.into_iter().chain(replies.concat()).filter(|(_, wait, _)| wait.length_ms() >= WAITED_MS).collect()
+    banner
+        .into_iter()
+        .chain(replies.concat())
+        .chain(contents(at))
+        .filter(|(_, wait, _)| wait.length_ms() >= WAITED_MS)
+        .collect()
+}
+
+/// The waits for the reply after a message.
+fn contents(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'static str)> {
+    let on = Subject::from(at.on);
+    let here = |seen: &Seen<'_, MessageWire>| seen.observation().subject == on && seen.observation().vantage == at.from;
+    let wait = |seen: Seen<'_, MessageWire>| {
+        let began = seen.exchanges.first()?.sent_ms;
+        let content = seen.last().filter(|last| last.phase == Phase::Content)?;
+        let from_ms = seen.observation().at_ms.saturating_add(content.sent_ms.saturating_sub(began));
+        let span = Span { from_ms, to_ms: from_ms.saturating_add(content.wait_ms()) };
+        Some((seen.id(), span, "the reply to the message"))
+    };
+    at.case.every::<Message>().filter(here).filter_map(wait).collect()
 }
 
 /// The parts of a wait that something took which began at `from_ms`, where that lies within it.

@@ -5,10 +5,12 @@ use maildoctor_wire::dialogue::{End, Exchange, Phase};
 use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::meaning;
 
+use super::host::{asked, ours_of, rspamd_at, stands_here};
 use super::replies::code_among;
 use super::ways::called;
 use super::{At, Found, Key, Rule, State, Told, services};
 use crate::case::{ObsId, Seen, Why};
+use crate::questions::host::asks::Endpoint;
 use crate::questions::smtp::{Message, MessageWire, Path};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
@@ -62,7 +64,8 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if reply.class() < 4 {
             continue;
         }
-        let code = code_of(reply);
+        let module = greylisting(at, reply);
+        let code = module.as_ref().map_or_else(|| code_of(reply), |_| "greylisting");
         let finding = found
             .is_a(code, Key::Named(code.to_owned()))
             .says(format!(
@@ -79,8 +82,24 @@ fn refused(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         if code == TOO_BIG {
             finding.owes_step(message.id());
         }
+        if let Some(rspamd) = module {
+            let says = format!("{}: the module greylist of Rspamd puts strangers off at their first try", finding.says);
+            finding.says(says).detail("module", "greylist of Rspamd").witnessed(rspamd);
+        }
     }
     found.state()
+}
+
+/// The settings of Rspamd, where it is asked here, greylists, and these are the words in which it does.
+fn greylisting(at: &At<'_, Service>, reply: &Reply) -> Option<ObsId> {
+    let of_ours = |endpoint: &Endpoint| {
+        let rspamd = rspamd_at(at.case, endpoint)?;
+        let words = &rspamd.greylist.as_ref()?.message;
+        (reply.class() == 4 && reply.text().contains(words.as_str())).then(|| rspamd.id())
+    };
+    let here = stands_here(at) || ours_of(at.case).contains(&at.on);
+    let asked = asked(at.case).into_iter().filter(|(port, ..)| here && *port == at.on.0.port());
+    asked.flat_map(|(_, asks, _)| asks.milters).find_map(|endpoint| of_ours(&endpoint))
 }
 
 /// What a message is refused for after DATA.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use maildoctor_wire::dnsbl::{self, Meaning};
 
-use super::super::host::configured;
+use super::super::host::{configured, is_weighed};
 use super::super::refusals::lay_on;
 use super::super::{At, Basis, Finding, Found, Rule, Told};
 use super::{answers, refusals_by, test_domain};
@@ -199,7 +199,10 @@ fn common(at: &At<'_, Zone>, finding: &mut Finding, seen: &Seen<'_, Dns>, unless
             if let Some(line) = list.place.line {
                 finding.detail("line", line);
             }
-            if !list.refuses && refusals_by(at.case, &at.on).is_empty() {
+            if is_weighed(at.case, &list) && finding.code != "dnsbl-lists-everyone" {
+                // Nobody scores by a list that is empty, and Rspamd knows the answers that refuse it.
+                finding.severity(Severity::Advice);
+            } else if !list.refuses && refusals_by(at.case, &at.on).is_empty() {
                 // Who is listed is noted, marked or welcomed, and not refused.
                 finding.severity(finding.severity.min(Severity::Risk));
             }

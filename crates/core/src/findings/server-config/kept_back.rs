@@ -1,11 +1,11 @@
 //! The settings by which a server leaves mail in its queue on purpose.
 
 use super::super::At;
-use crate::case::ObsId;
+use crate::case::{ObsId, Seen};
 use crate::questions::host::asks::Place;
 use crate::questions::host::exim::Exim;
 use crate::questions::host::postfix::Postfix;
-use crate::questions::host::queue::{MailServer, Queued};
+use crate::questions::host::queue::{MailServer, QueueWire, Queued};
 use crate::subject::VantageId;
 
 /// A setting that keeps mail back.
@@ -19,7 +19,12 @@ pub(super) struct KeptBack {
 }
 
 /// The setting that keeps a message in the queue; `None` where something else does.
-pub(super) fn kept_back(at: &At<'_, VantageId>, server: MailServer, message: &Queued) -> Option<KeptBack> {
+pub(super) fn kept_back(
+    at: &At<'_, VantageId>,
+    server: MailServer,
+    queue: &Seen<'_, QueueWire>,
+    message: &Queued,
+) -> Option<KeptBack> {
     let says = |words: &str| message.reasons().any(|(_, reason)| reason.contains(words));
     match server {
         MailServer::Postfix => {
@@ -41,6 +46,19 @@ pub(super) fn kept_back(at: &At<'_, VantageId>, server: MailServer, message: &Qu
                 return None;
             };
             Some(KeptBack { place: exim.place(setting), id: exim.id(), does })
+        }
+        MailServer::OpenSmtpd => {
+            // What was tried has a reason of its own.
+            let part = queue.paused.iter().find(|_| message.reasons().next().is_none())?;
+            let (setting, does) = match part.as_str() {
+                "MDA" => {
+                    ("smtpctl pause mda", "is in force: nothing is put into mailboxes before `smtpctl resume mda`")
+                }
+                "MTA" => ("smtpctl pause mta", "is in force: nothing is passed on before `smtpctl resume mta`"),
+                _ => return None,
+            };
+            let place = Place { setting: setting.to_owned(), file: None, line: None };
+            Some(KeptBack { place, id: queue.id(), does })
         }
     }
 }

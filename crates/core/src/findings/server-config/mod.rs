@@ -4,6 +4,7 @@
 pub(super) mod clock;
 pub(super) mod dovecot;
 mod kept_back;
+mod opensmtpd;
 mod processes;
 mod programs;
 mod queue;

@@ -112,7 +112,7 @@ fn stuck(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
                 continue;
             };
             let (recipient, reason) = oldest.reasons().next().unwrap_or(("", "the queue gives no reason"));
-            let kept = looked.server.and_then(|server| kept_back(at, server, oldest));
+            let kept = looked.server.and_then(|server| kept_back(at, server, &looked.queue, oldest));
             let why = match &kept {
                 Some(kept) => format!("{} {}", kept.place.setting, kept.does),
                 None => format!("\"{reason}\""),

@@ -3,10 +3,12 @@
 use super::super::host::{installed, ours};
 use super::super::units;
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
+use super::opensmtpd::{rests, why_it_ended};
 use crate::case::{Case, Seen, Why};
 use crate::questions::host::asks::Place;
 use crate::questions::host::exim::Exim;
 use crate::questions::host::log::Log;
+use crate::questions::host::opensmtpd::OpenSmtpd;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::MailServer;
 use crate::questions::host::sockets::{Listener, Listeners, ListenersWire};
@@ -50,6 +52,9 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         }
     }
     let port = at.on.0.port();
+    if rests(at, found) {
+        return found.state();
+    }
     let Some((connect, sockets)) = shut(at)? else {
         return Ok(State::Clear);
     };
@@ -77,8 +82,11 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     if runs && let Some(postfix) = at.case.every::<Postfix>().find(|postfix| postfix.service_on(port).is_none()) {
         finding.detail("file", postfix.file("master.cf")).witnessed(postfix.id());
     }
+    if server == Some(MailServer::OpenSmtpd) && !runs {
+        why_it_ended(at.case, finding);
+    }
     for log in at.case.every::<Log>() {
-        let last_words = |line: &&String| line.contains("fatal: ") || line.contains("panic: ");
+        let last_words = |line: &&String| LAST_WORDS.iter().any(|words| line.contains(words));
         if let Some(line) = log.warnings.iter().rev().find(last_words) {
             finding.detail("log", line.as_str()).witnessed(log.id());
         }
@@ -86,11 +94,15 @@ fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// With what a server ends: Postfix and Exim, and OpenSMTPD without a filter of its own.
+const LAST_WORDS: [&str; 3] = ["fatal: ", "panic: ", "warn: lost processor: "];
+
 /// Whether a process of a mail server holds any socket.
 fn runs(sockets: &ListenersWire, server: MailServer) -> bool {
     let names: &[&str] = match server {
         MailServer::Postfix => &["master"],
         MailServer::Exim => &["exim4", "exim"],
+        MailServer::OpenSmtpd => &["smtpd"],
     };
     sockets.listeners.iter().flat_map(|listener| &listener.held_by).any(|held| names.contains(&held.name.as_str()))
 }
@@ -128,6 +140,11 @@ fn loopback_only(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 
 /// The setting that chooses the addresses.
 fn name_the_setting(case: &Case, port: u16, finding: &mut Finding) {
+    let opensmtpd = case.every::<OpenSmtpd>().find_map(|seen| Some((seen.view().on_port(port).next()?, seen.id())));
+    if let Some((listen, id)) = opensmtpd {
+        finding.stands_at(&listen.place).witnessed(id);
+        return;
+    }
     let with_port = case.every::<Postfix>().find_map(|postfix| Some((postfix, postfix.view().service_on(port)?)));
     if let Some((postfix, service)) = with_port {
         // `127.0.0.1:smtp` in master.cf names the address itself.

@@ -79,6 +79,7 @@ pub enum RunError {
 pub struct Program {
     name: String,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     limit: Duration,
     most: usize,
     beginning: bool,
@@ -87,13 +88,21 @@ pub struct Program {
 impl Program {
     /// A program by its name or its whole path, which may run for as long as `limit`.
     pub fn new(name: impl Into<String>, limit: Duration) -> Self {
-        Self { name: name.into(), arguments: Vec::new(), limit, most: MAX_OUTPUT, beginning: false }
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Self { name: name.into(), arguments, environment, limit, most: MAX_OUTPUT, beginning: false }
     }
 
     /// Adds arguments; each reaches the program as it is, for there is no shell.
     #[must_use]
     pub fn args<S: Into<String>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable to its environment, which is clean otherwise.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
         self
     }
 
@@ -177,6 +186,7 @@ impl Program {
             .env_clear()
             .env("LC_ALL", "C")
             .env("PATH", FOLDERS.join(":"))
+            .envs(self.environment.iter().copied())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -8,11 +8,13 @@ pub mod exim;
 pub mod files;
 pub mod log;
 pub mod machine;
+pub mod opensmtpd;
 pub mod postfix;
 pub mod processes;
 pub mod queue;
 pub mod rehearsal;
 pub mod resolving;
+pub mod rspamd;
 pub mod sockets;
 pub mod units;
 

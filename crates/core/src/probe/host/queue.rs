@@ -9,7 +9,7 @@ use super::command::{Program, RunError, Said};
 use crate::probe::Context;
 use crate::questions::host::about::About;
 use crate::questions::host::queue::{
-    MailServer, Queue, QueueWire, Queued, Standing, exim_queue, exim_reason, postqueue,
+    MailServer, Queue, QueueWire, Queued, Standing, exim_queue, exim_reason, postqueue, smtpctl_paused, smtpctl_queue,
 };
 
 /// How long a listing of the queue may take; large queues take seconds.
@@ -43,6 +43,20 @@ pub async fn of_exim(context: &Context, program: &str, settings: &str, about: &A
     };
     let (wire, times) = context.timed(read).await;
     note(context, MailServer::Exim, settings, times, &wire);
+}
+
+/// The queue of OpenSMTPD, and which of its parts rest.
+pub async fn of_opensmtpd(context: &Context, settings: &str, about: &About) {
+    let ask = |what: &'static str| Program::new("smtpctl", LIMIT.min(context.left())).args(["show", what]).beginning();
+    let (status, queue) = (ask("status"), ask("queue"));
+    let read = settled(context, about, || async {
+        // A server that does not run has a queue, and nothing that rests.
+        let paused = status.run().await.map(|said| smtpctl_paused(&said.text)).unwrap_or_default();
+        let read = |text: &str| smtpctl_queue(text, &paused, Timestamp::now().as_second());
+        QueueWire { paused: paused.clone(), ..listed(queue.run().await, about, read) }
+    });
+    let (wire, times) = context.timed(read).await;
+    note(context, MailServer::OpenSmtpd, settings, times, &wire);
 }
 
 /// Looks until no message of this run is on its way any more.

@@ -92,7 +92,7 @@ pub enum Spares {
     Some,
 }
 
-/// A program that the server asks over a socket: a policy service or a milter.
+/// A program that the server asks while it serves: a policy service, a milter or a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Where it is reached.
@@ -124,6 +124,8 @@ pub enum Socket {
     Tcp(String, u16),
     /// The path, absolute where that is known.
     Unix(String),
+    /// A program that the server has started itself, by its path: they speak over a pipe.
+    Pipe(String),
 }
 
 /// Everything that a server asks while it serves a client at one of its ports.
@@ -139,7 +141,7 @@ pub struct Asks {
     pub pauses: Vec<Pause>,
     /// Policy services.
     pub policies: Vec<Endpoint>,
-    /// Milters.
+    /// Milters, and the filters of servers that have those instead.
     pub milters: Vec<Endpoint>,
     /// Networks that are let pass without being asked about.
     pub spared: Vec<(Network, Place)>,

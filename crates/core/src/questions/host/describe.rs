@@ -6,10 +6,12 @@ use super::exim::Exim;
 use super::log::{Log, LogWire};
 use super::lookups::{Ended, Lookup, LookupsWire, Quality};
 use super::machine::{Disk, Machine};
+use super::opensmtpd::OpenSmtpd;
 use super::postfix::{Postfix, PostfixWire};
 use super::queue::{Queue, QueueWire, Standing};
 use super::rehearsal::{Rehearsal, RehearsalWire};
 use super::resolv_conf::{ResolvConf, nameservers};
+use super::rspamd::Rspamd;
 use super::sockets::{Listeners, ListenersWire};
 use super::units::{Unit, Units, UnitsWire};
 use crate::case::{Observation, Question};
@@ -76,6 +78,16 @@ pub(in crate::questions) fn of_machine(observation: &Observation) -> Option<Stri
         Exim::PROBE => read::<Exim>(observation).map(|wire| match wire.flaws.first() {
             Some(flaw) => format!("settings of Exim in {}: {flaw}", wire.file),
             None => format!("settings of Exim in {}", wire.file),
+        }),
+        OpenSmtpd::PROBE => read::<OpenSmtpd>(observation).map(|wire| {
+            let runs = if wire.runs { "; it runs" } else { "; it does not run" };
+            let flaw =
+                wire.refuses.iter().chain(&wire.flaws).next().map(|flaw| format!(": {flaw}")).unwrap_or_default();
+            format!("settings of OpenSMTPD in {}{runs}{flaw}", asked("file"))
+        }),
+        Rspamd::PROBE => read::<Rspamd>(observation).map(|wire| match wire.flaws.first() {
+            Some(flaw) => format!("settings of Rspamd in {}: {flaw}", asked("folder")),
+            None => format!("settings of Rspamd in {}, which asks {} DNS lists", asked("folder"), wire.lists.len()),
         }),
         ResolvConf::PROBE => read::<ResolvConf>(observation).map(|wire| match (&wire.text, &wire.flaw) {
             (Some(text), _) => {
@@ -180,7 +192,9 @@ fn of_queue(server: &str, wire: &QueueWire) -> String {
         Standing::Held => "on hold",
     };
     let counts: Vec<String> = wire.counts.iter().map(|(at, count)| format!("{count} {}", in_words(at))).collect();
-    format!("queue of {server}: {}", if counts.is_empty() { "empty".to_owned() } else { counts.join(", ") })
+    let counts = if counts.is_empty() { "empty".to_owned() } else { counts.join(", ") };
+    let paused = if wire.paused.is_empty() { String::new() } else { format!("; paused: {}", wire.paused.join(", ")) };
+    format!("queue of {server}: {counts}{paused}")
 }
 
 /// What a rehearsal of a connection waited for: its lists, the longest first.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::About;
 use super::obstacle::{Obstacle, obstacle};
+use super::opensmtpd;
 use crate::case::Question;
 use crate::subject::VantageId;
 
@@ -58,13 +59,26 @@ impl Question for Log {
     }
 }
 
-/// What tells in a line where a message went: Postfix's ends and what its checks of content do, and Exim's arrows.
-const ENDS: &[&str] =
-    &["status=", ": discard: ", ": redirect: ", ": hold: ", ": filter: ", " => ", " -> ", " ** ", " == ", " frozen"];
+/// What tells in a line where a message went: Postfix's ends and what its checks of content do, Exim's arrows, and how
+/// a try of OpenSMTPD's ended.
+const ENDS: &[&str] = &[
+    "status=",
+    ": discard: ",
+    ": redirect: ",
+    ": hold: ",
+    ": filter: ",
+    " => ",
+    " -> ",
+    " ** ",
+    " == ",
+    " frozen",
+    " result=",
+    "stat=Envelope expired",
+];
 
 /// Whether the end of a message, in the words of the log, is that the server gave it up.
 pub fn given_up(end: &str) -> bool {
-    end.contains("status=bounced") || end.contains(" ** ")
+    end.contains("status=bounced") || end.contains(" ** ") || opensmtpd::log::gave_up(end)
 }
 
 impl LogWire {
@@ -131,7 +145,7 @@ pub(super) fn short(line: &str) -> String {
 
 /// The queue id that a line is about: after Postfix's `program[123]: `, or Exim's third word.
 pub fn message_id(line: &str) -> Option<&str> {
-    postfix_id(line).or_else(|| exim_id(line))
+    postfix_id(line).or_else(|| exim_id(line)).or_else(|| opensmtpd::log::message_id(line))
 }
 
 fn postfix_id(line: &str) -> Option<&str> {
@@ -152,7 +166,7 @@ fn exim_id(line: &str) -> Option<&str> {
 }
 
 fn warns(line: &str) -> bool {
-    ["warning: ", "error: ", "fatal: ", "panic: "].iter().any(|mark| line.contains(mark))
+    ["warning: ", "error: ", "fatal: ", "panic: ", "warn: "].iter().any(|mark| line.contains(mark))
 }
 
 fn went_outside(line: &str) -> bool {

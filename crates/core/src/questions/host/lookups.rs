@@ -134,11 +134,16 @@ impl Lookup {
     /// When nobody waited any more: giving up leaves no packet, so it is the wait between two sendings after the last.
     fn given_up_ms(&self, timeout_ms: Option<u64>) -> u64 {
         let times: Vec<u64> = self.sent.iter().map(|s| s.at_ms).collect();
-        let between = times.windows(2).filter_map(|pair| match pair {
-            [one, other] => Some(other.saturating_sub(*one)),
-            _ => None,
-        });
-        let wait = between.max().or(timeout_ms).unwrap_or(USUAL_TIMEOUT_MS);
+        let pairs = times.iter().zip(times.iter().skip(1));
+        let between: Vec<u64> = pairs.map(|(one, other)| other.saturating_sub(*one)).collect();
+        // Who waits twice as long each time, as libasr does, does so once more.
+        let doubles = between.len() > 1
+            && between
+                .iter()
+                .zip(between.iter().skip(1))
+                .all(|(one, next)| one.saturating_mul(2).abs_diff(*next) <= next / 8);
+        let longest = between.iter().max().map(|longest| if doubles { longest.saturating_mul(2) } else { *longest });
+        let wait = longest.or(timeout_ms).unwrap_or(USUAL_TIMEOUT_MS);
         times.last().copied().unwrap_or(0).saturating_add(wait)
     }
 
@@ -321,6 +326,8 @@ mod tests {
         let silent = lookup("9.2.0.192.list.example", vec![sending(100, None), sending(1100, None)]);
         assert_eq!((silent.span(), silent.ended()), (Span { from_ms: 100, to_ms: 2100 }, Ended::Unanswered));
         assert_eq!(lookup("x", vec![sending(0, None)]).until_ms, 5000);
+        let asr = [0, 5000, 15_010, 35_020].map(|at_ms| sending(at_ms, None)).to_vec();
+        assert_eq!(lookup("x", asr).until_ms, 75_040);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub enum MailServer {
     Postfix,
     /// Exim.
     Exim,
+    /// OpenSMTPD.
+    #[serde(rename = "opensmtpd")]
+    OpenSmtpd,
 }
 
 impl MailServer {
@@ -30,6 +33,7 @@ impl MailServer {
         match self {
             MailServer::Postfix => "Postfix",
             MailServer::Exim => "Exim",
+            MailServer::OpenSmtpd => "OpenSMTPD",
         }
     }
 }
@@ -39,7 +43,7 @@ impl MailServer {
 pub struct Queue {
     /// Whose.
     pub server: MailServer,
-    /// The folder (Postfix) or file (Exim) of its settings.
+    /// The folder (Postfix) or file (Exim, OpenSMTPD) of its settings.
     pub settings: String,
 }
 
@@ -51,7 +55,7 @@ pub enum Standing {
     Active,
     /// It waits for the next try.
     Deferred,
-    /// It is held back until somebody releases it (Postfix: hold; Exim: frozen).
+    /// It is held back until somebody releases it (Postfix: hold; Exim: frozen; OpenSMTPD: suspend).
     Held,
 }
 
@@ -88,6 +92,9 @@ pub struct QueueWire {
     pub messages: Vec<Queued>,
     /// Whether those are all.
     pub whole: bool,
+    /// The parts of the server that somebody has paused, in its own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<String>,
     /// Why it could not be read.
     pub flaw: Option<String>,
 }
@@ -116,7 +123,7 @@ impl QueueWire {
         listed.sort_by_cached_key(|message| (!wanted(message), std::cmp::Reverse(message.age_s)));
         let whole = whole && listed.len() <= MAX_MESSAGES;
         listed.truncate(MAX_MESSAGES);
-        Self { counts, messages: listed, whole, flaw: None }
+        Self { counts, messages: listed, whole, ..Self::default() }
     }
 
     /// A queue that could not be read.
@@ -236,6 +243,58 @@ pub fn exim_reason(log: &str, recipient: &str) -> Option<String> {
     Some(bounded(frozen.splitn(3, ' ').last()?.trim_matches([' ', '*'])))
 }
 
+/// What `smtpctl show queue` prints: an envelope a line, of which those of one message that stand alike are put
+/// together. `paused` are the parts of the server that rest: what is theirs waits.
+pub fn smtpctl_queue(printed: &str, paused: &[String], now: i64) -> Vec<Queued> {
+    let mut found: Vec<Queued> = Vec::new();
+    for envelope in printed.lines().filter_map(|line| smtpctl_envelope(line, paused, now)) {
+        let same = |known: &&mut Queued| known.id == envelope.id && known.standing == envelope.standing;
+        match found.iter_mut().rev().take(MAX_RECIPIENTS).find(same) {
+            Some(known) if known.recipients.len() < MAX_RECIPIENTS => known.recipients.extend(envelope.recipients),
+            Some(_) => {}
+            None => found.push(envelope),
+        }
+    }
+    found
+}
+
+/// `2d018d704ce31dd6|inet4|mta|suspend|a@x|y@z|y@z|1796073044|1796073044|0|1|pending|385|Network error on destination
+/// MXs`: number, how it came, who delivers it, flags, sender, recipient, destination, when it came, expiry, last try,
+/// tries, state, and why the last one failed.
+fn smtpctl_envelope(line: &str, paused: &[String], now: i64) -> Option<Queued> {
+    let fields: Vec<&str> = line.splitn(14, '|').collect();
+    let [id, _, agent, flags, sender, recipient, _, came, _, _, tries, state, _, reason] = fields.as_slice() else {
+        return None;
+    };
+    let id = id.get(..8).filter(|_| id.len() == 16 && id.bytes().all(|octet| octet.is_ascii_hexdigit()))?;
+    let rests = paused.iter().any(|part| part.eq_ignore_ascii_case(agent));
+    let untried = tries.parse::<u32>().ok()? == 0 && reason.is_empty();
+    let standing = if flags.split(',').any(|flag| flag == "suspend") {
+        Standing::Held
+    } else if *state == "inflight" || (untried && !rests) {
+        Standing::Active
+    } else {
+        Standing::Deferred
+    };
+    let age = now.saturating_sub(came.parse().ok()?);
+    Some(Queued {
+        id: id.to_owned(),
+        standing,
+        age_s: u64::try_from(age).unwrap_or(0),
+        sender: if *sender == "@" { String::new() } else { escape(sender.as_bytes()) },
+        recipients: vec![Waiting {
+            address: escape(recipient.as_bytes()),
+            reason: (!reason.is_empty()).then(|| bounded(reason)),
+        }],
+    })
+}
+
+/// The parts that rest by `smtpctl show status`: `MTA paused`.
+pub fn smtpctl_paused(printed: &str) -> Vec<String> {
+    let parts = printed.lines().filter_map(|line| line.strip_suffix(" paused"));
+    parts.filter(|part| ["MDA", "MTA", "SMTP"].contains(part)).map(str::to_owned).collect()
+}
+
 /// A reason that a peer may have worded, made harmless and no longer than is kept.
 fn bounded(reason: &str) -> String {
     escape(reason.chars().take(MAX_REASON).collect::<String>().as_bytes())
@@ -275,6 +334,30 @@ mod tests {
     }
 
     #[test]
+    fn opensmtpd_queues_are_read_message_by_message() {
+        let text = "2d018d704ce31dd6|inet4|mta|suspend|a@x.example|y@z.example|y@z.example|1000|1000|0|1|pending|385|Network error\n\
+                    5fad93b8cafb75ca|inet4|mta||@|x@z.example|x@z.example|1000|1000|1000|0|inflight|4|\n\
+                    6fad93b8cafb75ca|inet4|mta||a@x.example|b@z.example|b@z.example|1040|1040|0|2|pending|9|451 a|b\n\
+                    6fad93b8cafb75cb|inet4|mta||a@x.example|c@z.example|c@z.example|1040|1040|0|2|pending|9|451 a|b\n\
+                    7fad93b8cafb75cb|local|mda||a@x.example|d@z.example|d@z.example|1040|1040|0|0|pending|-3|\nodd|line\n";
+        let found = smtpctl_queue(text, &[], 1100);
+        let told: Vec<_> = found.iter().map(|m| (m.id.as_str(), m.standing, m.age_s, m.recipients.len())).collect();
+        assert_eq!(
+            told,
+            [
+                ("2d018d70", Standing::Held, 100, 1),
+                ("5fad93b8", Standing::Active, 100, 1),
+                ("6fad93b8", Standing::Deferred, 60, 2),
+                ("7fad93b8", Standing::Active, 60, 1),
+            ]
+        );
+        assert_eq!((found[1].sender.as_str(), found[2].reasons().next().unwrap().1), ("", "451 a|b"));
+        let paused = smtpctl_paused("MDA paused\nMTA running\nSMTP running\n");
+        assert_eq!(paused, ["MDA"]);
+        assert_eq!(smtpctl_queue(text, &paused, 1100)[3].standing, Standing::Deferred);
+    }
+
+    #[test]
     fn what_the_run_is_about_is_kept_before_what_is_older() {
         let message = |id: &str, age_s| Queued {
             id: id.to_owned(),
@@ -294,7 +377,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[ -~\n]{0,200}", now: i64) {
-            let _ = (postqueue(&text, now), exim_queue(&text), exim_reason(&text, "a@b"));
+            let _ = (postqueue(&text, now), exim_queue(&text), exim_reason(&text, "a@b"), smtpctl_queue(&text, &[], now));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::subject::VantageId;
 pub struct Units {}
 
 /// Mail servers, and the programs that they ask.
-pub const UNITS: [&str; 20] = [
+pub const UNITS: [&str; 21] = [
     "amavis.service",
     "clamav-daemon.service",
     "clamav-milter.service",
@@ -31,6 +31,7 @@ pub const UNITS: [&str; 20] = [
     "rspamd.service",
     "saslauthd.service",
     "sendmail.service",
+    "smtpd.service",
     "spamass-milter.service",
     "spamd.service",
     "systemd-resolved.service",
@@ -145,6 +146,7 @@ impl UnitsWire {
         let names: &[&str] = match server {
             MailServer::Postfix => &["postfix@-.service", "postfix.service"],
             MailServer::Exim => &["exim4.service", "exim.service"],
+            MailServer::OpenSmtpd => &["opensmtpd.service", "smtpd.service"],
         };
         let mut known = names.iter().filter_map(|name| self.named(name));
         let first = |is: fn(&Unit) -> bool| known.clone().find(|unit| is(unit));

@@ -7,12 +7,13 @@ use memchr::memmem::Finder;
 
 use super::super::event::{Event, after, between, until};
 use crate::questions::bounce::Action;
+use crate::questions::host::opensmtpd::log::{self, Delivery, Ended};
 use crate::stamp;
 
 /// Finders that are built once: each is asked of every line.
 static STATUS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", status="));
 static STAT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", stat="));
-static RESULT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" result=\""));
+static RESULT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" result="));
 
 /// Whether a line without a stamp is of a mail server: a part that somebody copied.
 pub(super) fn is_bare(line: &[u8]) -> bool {
@@ -35,7 +36,7 @@ pub(super) fn event(line: &[u8]) -> Option<Event<'_>> {
     if let Some(at) = STAT.find(line) {
         return sendmail(line, at);
     }
-    RESULT.find(line).and_then(|at| opensmtpd(line, at))
+    RESULT.find(line).and_then(|_| log::delivery(line)).map(|told| opensmtpd(line, &told))
 }
 
 /// Stamp, host and the message of a line.
@@ -77,8 +78,8 @@ fn postfix(line: &[u8], at: usize) -> Option<Event<'_>> {
 fn sendmail(line: &[u8], at: usize) -> Option<Event<'_>> {
     let (before, stat) = line.split_at_checked(at)?;
     let stat = stat.strip_prefix(b", stat=")?;
-    if let Some(envelope) = between(before, b": Expire for ", b": ") {
-        return expired(line, before, envelope, stat);
+    if let Some(told) = log::expired(line) {
+        return Some(opensmtpd(line, &told));
     }
     let status = after(before, b", dsn=").map(|dsn| until(dsn, b",")).unwrap_or_default();
     let action = match status.first() {
@@ -106,41 +107,22 @@ fn sendmail(line: &[u8], at: usize) -> Option<Event<'_>> {
     })
 }
 
-/// `relay: Expire for 11aa22bb33cc44dd: from=<…>, to=<…>, rcpt=<->, delay=4d, stat=Envelope expired`, of OpenSMTPD.
-fn expired<'l>(line: &'l [u8], before: &'l [u8], envelope: &'l [u8], stat: &'l [u8]) -> Option<Event<'l>> {
+/// A try to deliver of OpenSMTPD.
+fn opensmtpd<'l>(line: &'l [u8], told: &Delivery<'l>) -> Event<'l> {
     let (stamp, logger, _) = head(line);
-    Some(Event {
+    Event {
         stamp: Cow::Borrowed(stamp),
         logger,
-        id: envelope,
-        recipient: between(before, b" to=<", b">")?,
-        action: Action::Failed,
-        text: stat,
-        ..Event::default()
-    })
-}
-
-/// `… mta delivery evpid=… from=<…> to=<…> rcpt=<-> source="…" relay="192.0.2.1 (mx.example.net)" delay=2s result="PermFail" stat="550 …"`
-fn opensmtpd(line: &[u8], at: usize) -> Option<Event<'_>> {
-    let (before, result) = line.split_at_checked(at)?;
-    let action = match between(result, b"result=\"", b"\"")? {
-        b"Ok" => Action::Done,
-        b"TempFail" | b"Loop" => Action::Delayed,
-        b"PermFail" => Action::Failed,
-        _ => return None,
-    };
-    let (stamp, logger, _) = head(line);
-    let relay = between(before, b" relay=\"", b"\"").unwrap_or_default();
-    let text = after(result, b" stat=\"").unwrap_or_default();
-    Some(Event {
-        stamp: Cow::Borrowed(stamp),
-        logger,
-        id: until(after(before, b"evpid=")?, b" "),
-        recipient: between(before, b" to=<", b">")?,
+        id: told.envelope,
+        recipient: told.recipient,
         // Without a host in brackets it is the domain, of whose servers none was reached.
-        server: between(relay, b"(", b")").unwrap_or_default(),
+        server: between(told.relay, b"(", b")").unwrap_or_default(),
         status: &[],
-        action,
-        text: text.strip_suffix(b"\"").unwrap_or(text),
-    })
+        action: match told.ended {
+            Ended::Done => Action::Done,
+            Ended::Later => Action::Delayed,
+            Ended::Failed => Action::Failed,
+        },
+        text: told.said,
+    }
 }

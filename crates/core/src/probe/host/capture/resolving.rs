@@ -52,7 +52,9 @@ pub fn of_listeners(ports: &[u16], pid: Option<u32>) -> Resolving {
         }
     };
     let mut out = Resolving::default();
-    for view in views.iter().map(String::as_str).chain(views.is_empty().then_some("")) {
+    // Where all of them live in an empty folder, as OpenSMTPD's do, a sister process that does not asks for them.
+    let shut_in = pid.is_none() && !views.iter().any(|view| Path::new(&format!("{view}/etc/resolv.conf")).exists());
+    for view in views.iter().map(String::as_str).chain(shut_in.then_some("")) {
         // A process in a chroot without such a file asks 127.0.0.1; whoever reads nothing tells nothing.
         if let Ok(text) = read_text(format!("{view}/etc/resolv.conf")) {
             out.read_resolv_conf(&text);

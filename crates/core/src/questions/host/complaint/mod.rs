@@ -39,11 +39,15 @@ struct Line<'l> {
 /// What stands for the process in lines of Exim.
 const EXIM: &str = "exim";
 
+/// How the processes of OpenSMTPD are called; Postfix's have its own name in front.
+const OPENSMTPD: &str = "smtpd[";
+
 /// What a line that was kept complains of.
 pub fn complaint(kept: &str) -> Option<Complaint> {
     let (process, message) = kept.split_once(": ")?;
     let tongue = match process {
         EXIM => Tongue::Exim,
+        _ if process.starts_with(OPENSMTPD) => Tongue::OpenSmtpd,
         _ if process.contains('[') => Tongue::Postfix,
         _ => Tongue::Dovecot,
     };
@@ -78,6 +82,8 @@ pub fn complaints(text: &str, about: &About, visit: &Visit, clock: &Clock) -> Ve
         let is_ours = match line.tongue {
             Tongue::Postfix => served.contains(line.process),
             Tongue::Exim => visit.is_of(line.message),
+            // What it complains of concerns everybody.
+            Tongue::OpenSmtpd => false,
             Tongue::Dovecot => about.is_in(line.process) || about.is_in(line.message),
         };
         let kept = if is_ours { &mut ours } else { &mut general };
@@ -121,7 +127,8 @@ impl<'l> Line<'l> {
         let (head, message) = line.split_once("]: ")?;
         let from = head.rfind(' ').map_or(0, |at| at + 1);
         let process = line.get(from..=head.len()).filter(|process| process.contains('['))?;
-        Some(Self { tongue: Tongue::Postfix, process, message })
+        let tongue = if process.starts_with(OPENSMTPD) { Tongue::OpenSmtpd } else { Tongue::Postfix };
+        Some(Self { tongue, process, message })
     }
 
     /// What follows stamp and id.
@@ -220,8 +227,11 @@ Nov 24 13:00:03 mx dovecot: auth: Error: passwd-file /etc/dovecot/users: open fa
     }
 
     #[test]
-    fn exim_and_dovecot_have_their_own_words() {
+    fn exim_dovecot_and_opensmtpd_have_their_own_words() {
         for (line, is) in [
+            ("smtpd[186]: warn: lost processor: f exited abnormally", Some(Complaint::Milter)),
+            ("smtpd[140]: pony express: smtpd: bind: Address already in use", Some(Complaint::Setting)),
+            ("smtpd[7]: 0bf6 smtp failed-command command=\"warn: not enough \" result=\"500 x\"", None),
             ("exim: TLS error on connection from [192.0.2.9] (cert/key setup: cert=/x): Error", Some(Complaint::Key)),
             ("exim: malware acl condition: clamd /x : unable to connect to UNIX socket", Some(Complaint::Milter)),
             ("exim: unable to expand message_size_limit: failed to open /gone", Some(Complaint::Setting)),

@@ -41,6 +41,8 @@ pub(super) enum Tongue {
     Exim,
     /// Dovecot's, after `Error: ` or `Fatal: `.
     Dovecot,
+    /// OpenSMTPD's.
+    OpenSmtpd,
 }
 
 use Complaint::{Delivery, Key, Milter, Passwords, Service, Setting, Spool, Table, Twice};
@@ -94,6 +96,15 @@ const EXIM: [(&str, Complaint, Concerns); 7] = [
     ("Failed to create spool file ", Spool, All),
 ];
 
+/// OpenSMTPD's words, at the beginning of its messages; a session or an envelope stands before all that a client
+/// brings about.
+const OPENSMTPD: [(&str, Complaint, Concerns); 4] = [
+    ("warn: lost processor: ", Milter, All),
+    ("warn: not enough ", Spool, All),
+    ("pony express: smtpd: bind: ", Setting, All),
+    ("smtpd: load_pki_tree: ", Key, All),
+];
+
 /// What Dovecot asks about users, how it says that it could not, and how that somebody gave a wrong password.
 const DATABASES: [&str; 7] = ["passwd-file", "passdb", "userdb", "ldap", "sql", "pam", "dict"];
 const FAILS: [&str; 4] = [" failed", "ailed to ", "unavailable", "Can't connect"];
@@ -117,6 +128,10 @@ pub(super) fn heard(tongue: Tongue, process: &str, message: &str) -> Option<(Com
             let own = own.map(|(_, complaint, concerns)| (*complaint, *concerns)).next();
             let of_us = || among(&EXIM, message).filter(|(_, concerns)| *concerns == Served);
             own.or_else(of_us)
+        }
+        Tongue::OpenSmtpd => {
+            let own = OPENSMTPD.iter().find(|(words, ..)| message.starts_with(words));
+            own.map(|(_, complaint, concerns)| (*complaint, *concerns))
         }
         Tongue::Dovecot if process.starts_with("auth") => {
             let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
