@@ -84,7 +84,7 @@ const NO_SERVER: Sense = sense(
     "your server could not connect to any of their servers",
     "Its own log says why (OpenSMTPD: the line `mta error` before). Run `maildoctor check` for the recipient's domain from your server and from another network.",
 );
-const GAVE_UP: Sense = sense(
+pub(super) const GAVE_UP: Sense = sense(
     Fault::InBetween,
     Retry::Yes,
     "your server tried until its time was over, and gave up",
@@ -108,6 +108,9 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["non-existent hosts"], "mx-unresolvable", &NO_HOSTS),
     (&["no valid mx hosts found"], "mx-unresolvable", &NO_HOSTS),
     (&["unable to find an smtp connection"], "mx-unresolvable", &NO_HOSTS),
+    (&["unable to look up host", "temporary failure"], "mx-lookup-failed", &NO_LOOKUP),
+    (&["unable to look up host"], "mx-unresolvable", &NO_HOSTS),
+    (&["unable to lookup dns"], "mx-lookup-failed", &NO_LOOKUP),
     (&["host or domain name not found"], "domain-not-found", &NO_DOMAIN),
     (&["host not found"], "domain-not-found", &NO_DOMAIN),
     (&["host unknown"], "domain-not-found", &NO_DOMAIN),
@@ -139,6 +142,8 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["premature end-of-input"], "connect-reset", &CUT),
     (&["network error on destination mxs"], "mx-all-down", &NO_SERVER),
     (&[EXPIRED], super::UNKNOWN, &GAVE_UP),
+    (&["retry timeout exceeded"], super::UNKNOWN, &GAVE_UP),
+    (&["have been failing for a long time"], super::UNKNOWN, &GAVE_UP),
 ];
 
 /// What is known from a status code alone (RFC 3463 section 3.5).
