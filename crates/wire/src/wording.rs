@@ -222,6 +222,8 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["poor reputation"], M::ClientBlocked),
     (&["blocked"], M::ClientBlocked),
     (&["spam"], M::ContentRejected),
+    (&["due to content"], M::ContentRejected),
+    (&["unacceptable content"], M::ContentRejected),
     (&["virus"], M::ContentRejected),
     (&["malware"], M::ContentRejected),
     (&["dmarc"], M::ContentRejected),
@@ -389,6 +391,7 @@ mod tests {
             // A rule of any kind: Postfix says so for an access table.
             (554, "5.7.1 <x@example.net>: Recipient address rejected: Access denied", M::Refused),
             (550, "5.7.1 The domain that you are sending to has a policy that prohibited the mail", M::Refused),
+            (550, "5.7.1 Message rejected due to content restrictions", M::ContentRejected),
             (550, "5.7.1 Mail from 192.0.2.1 was rejected due to listing in Spamhaus SBL.", M::Blacklisted),
             (554, "delivery error: dd Not a valid recipient - atlas.example", M::UnknownRecipient),
             (

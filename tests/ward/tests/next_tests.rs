@@ -147,7 +147,7 @@ trial! {
     }
 
     a_policy_service_that_takes_its_time {
-        slow_policy("127.0.0.1:10023", Duration::from_secs(6))?;
+        slow_policy("127.0.0.1:10023", Duration::from_secs(4))?;
         let system = in_the_world(|plan| {
             plan.postfix.set("smtpd_recipient_restrictions", "check_policy_service inet:127.0.0.1:10023");
         })?;
@@ -284,7 +284,7 @@ trial! {
         tells_apart(&system, &unprivileged(&system, &["anna@clinic.example"])?, Brings::Cause("disk-full"))
     }
 
-    refused_because_of_a_list_and_put_off_at_the_first_try {
+    refused_because_of_a_list {
         dns_responder(THIRD_PARTY, DnsManner::Everything(Ipv4Addr::new(127, 0, 0, 2)))?;
         let system = in_the_world(|plan| {
             plan.postfix.set("smtpd_recipient_restrictions", "reject_rbl_client list.example");

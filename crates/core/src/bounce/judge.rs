@@ -304,6 +304,7 @@ mod tests {
             ),
             ("Domain example.net does not accept mail (nullMX)", "mx-null", Fault::Recipient, Outcome::Final),
             ("unknown user: \"anna\"", "recipient-unknown", Fault::Recipient, Outcome::Final),
+            ("unknown mail transport error", "server-config-error", Fault::YourServer, Outcome::Temporary),
             // Exim, of a host that it has tried for days.
             ("retry timeout exceeded", UNKNOWN, Fault::InBetween, Outcome::Final),
             (

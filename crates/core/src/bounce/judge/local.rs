@@ -91,6 +91,13 @@ pub(super) const GAVE_UP: Sense = sense(
     "Its log says at what each try failed: `maildoctor bounce` reads it. Run `maildoctor check` for the recipient's domain, then send the message again.",
 );
 
+const OWN_FAULT: Sense = sense(
+    Fault::YourServer,
+    Retry::Yes,
+    "your own server could not hand the message on",
+    "Its log says why, at the same time as the try: look for lines with fatal, error or warning, and for a program that is not there.",
+);
+
 /// What OpenSMTPD writes, in lower case, where it has given up on a message.
 pub(in crate::bounce) const EXPIRED: &str = "envelope expired";
 
@@ -142,6 +149,7 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["premature end-of-input"], "connect-reset", &CUT),
     (&["network error on destination mxs"], "mx-all-down", &NO_SERVER),
     (&[EXPIRED], super::UNKNOWN, &GAVE_UP),
+    (&["unknown mail transport error"], "server-config-error", &OWN_FAULT),
     (&["retry timeout exceeded"], super::UNKNOWN, &GAVE_UP),
     (&["have been failing for a long time"], super::UNKNOWN, &GAVE_UP),
 ];

@@ -61,7 +61,10 @@ pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
 fn of_a_name(piece: &str) -> Option<Said> {
     let first = piece.split_whitespace().next()?.trim_end_matches(':');
     let words = own_words(piece);
-    let named = is_address(bare(first)) && (first.starts_with('<') || piece.lines().next() == Some(first));
+    // Exchange writes a link behind the address: `anna@example.net<mailto:anna@example.net>`.
+    let named = is_address(bare(first))
+        && !bare(first).contains(':')
+        && (first.starts_with('<') || piece.lines().next() == Some(first));
     let recipients = vec![bare(first).to_owned()];
     (named && words != flat(piece)).then(|| Said { recipients, words: Some(kept(&words)), ..Said::default() })
 }
@@ -195,6 +198,8 @@ mod tests {
         assert_eq!(all[1], one("bert@example.com", "", "the cat sat on the keys"));
         let postfix = "<anna@example.net>: unknown mail transport error\n\n<bert@example.com>: host mx.example.com[192.0.2.1] said: 550 5.1.1 no\n";
         assert_eq!(read(postfix).len(), 2);
+        let exchange = "anna@example.net<mailto:anna@example.net>\nIt was not taken.\n\nanna@example.net\n#550 4.4.7 QUEUE.Expired; message expired ##\n";
+        assert_eq!(read(exchange), [one("anna@example.net", "", "550 4.4.7 QUEUE.Expired; message expired")]);
         // Alone it is no bounce: people write addresses too.
         assert_eq!(read("bert@example.com\nwrote to me yesterday\n"), []);
     }
