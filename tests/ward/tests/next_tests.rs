@@ -1,5 +1,5 @@
-//! What a report tells to do next, done: every command of it is typed as it stands, by root where the server is looked at, and
-//! tells apart what the report could not.
+//! What a report tells to do next, done: every command of it is typed as it stands, by root where the server is looked at,
+//! and tells apart what the report could not.
 
 #![allow(clippy::indexing_slicing, reason = "a member that is not there is null")]
 
@@ -86,8 +86,8 @@ fn has_brought(report: &Report, wanted: Brings) -> bool {
     }
 }
 
-/// Runs every next test of a report. Each one ends a check that was open, and the one for root, or for a server known to be
-/// up, brings what is `wanted`, which the report did not have.
+/// Runs every next test of a report. Each one ends a check that was open, and the one for root, or for a server known to
+/// be up, brings what is `wanted`, which the report did not have.
 fn tells_apart(system: &MailSystem, before: &Report, wanted: Brings) -> Result<(), WardError> {
     let commands = commands(before);
     let deciding = |command: &&String| command.starts_with("sudo ") || command.contains("--control-mx");
@@ -147,7 +147,7 @@ trial! {
     }
 
     a_policy_service_that_takes_its_time {
-        slow_policy("127.0.0.1:10023", Duration::from_secs(4))?;
+        slow_policy("127.0.0.1:10023", Duration::from_secs(6))?;
         let system = in_the_world(|plan| {
             plan.postfix.set("smtpd_recipient_restrictions", "check_policy_service inet:127.0.0.1:10023");
         })?;
@@ -157,7 +157,9 @@ trial! {
 
     a_pause_on_purpose {
         let system = in_the_world(|plan| {
-            plan.postfix.set_on("smtp", "smtpd_client_restrictions", "sleep 6").set_on("smtp", "smtpd_delay_reject", "no");
+            plan.postfix
+                .set_on("smtp", "smtpd_client_restrictions", "sleep 6")
+                .set_on("smtp", "smtpd_delay_reject", "no");
         })?;
         tells_apart(&system, &unprivileged(&system, &GREETING)?, Brings::Cause("banner-greet-delay"))
     }
@@ -211,7 +213,8 @@ trial! {
         let report = unprivileged(&system, &["clinic.example", "--timeout", "3s"])?;
         tells_apart(&system, &report, Brings::Check("port25-blocked-here", "clear"))?;
         // A server whose name is gone is no control: another one takes its place.
-        let report = unprivileged(&system, &["clinic.example", "--timeout", "3s", "--control-mx", "gone.clinic.example"])?;
+        let gone = ["clinic.example", "--timeout", "3s", "--control-mx", "gone.clinic.example"];
+        let report = unprivileged(&system, &gone)?;
         report.has_check("port25-blocked-here", "unknown")?;
         commands(&report).iter().try_for_each(|command| typed(&system, command).map(drop))
     }
@@ -329,7 +332,8 @@ trial! {
             let _ = output_of(Command::new("swaks").args(strange));
             thread::sleep(Duration::from_millis(200));
         });
-        let report = system.check(&["clinic.example", "--on-host", "--relay-rcpt", "nobody@example.com", "--deadline", "40s"])?;
+        let relay = ["clinic.example", "--on-host", "--relay-rcpt", "nobody@example.com", "--deadline", "40s"];
+        let report = system.check(&relay)?;
         report.has_check("relay-open", "unknown")?;
         let watch = commands(&report).into_iter().find(|command| command.ends_with("--listen 60s"));
         let watch = watch.ok_or_else(|| WardError::Wrong(format!("real clients would tell: {:?}", commands(&report))))?;

@@ -76,8 +76,8 @@ const TELLS: [(&str, &str); 2] = [
     ("--relay-rcpt", "whether a stranger may send to others through the server; to that address nothing is sent"),
 ];
 
-/// Options of a run that are in the way of one that is added: of which there may be one, or which bind it to this machine
-/// or to less time than it takes.
+/// Options of a run that are in the way of one that is added: of which there may be one, or which bind it to this
+/// machine or to less time than it takes.
 const IN_THE_WAY: &[(&str, &[&str])] = &[
     ("--control-mx", &["--control-mx"]),
     (ON_HOST, &["--bind"]),
@@ -85,8 +85,8 @@ const IN_THE_WAY: &[(&str, &[&str])] = &[
     ("--listen", &["--deadline"]),
 ];
 
-/// Passwords that come by a variable, which sudo takes away: the option that wants one, those that give it otherwise, and the
-/// variable.
+/// Passwords that come by a variable, which sudo takes away: the option that wants one, those that give it otherwise,
+/// and the variable.
 const BY_VARIABLE: &[(&str, &[&str], &str)] = &[
     ("--user", &["--password-file", "--password-command", "--auth-token-file"], "MAILDOCTOR_PASSWORD"),
     ("--from", &["--socks-password-file"], "MAILDOCTOR_SOCKS_PASSWORD"),
@@ -132,8 +132,8 @@ fn unsettled(judged: &[Judged]) -> BTreeSet<&str> {
     open.map(|f| f.finding.code).collect()
 }
 
-/// What the server itself would tell of what is not settled. Where we stand on it, or mail is sent and the server is not
-/// ours, there is nothing to suggest.
+/// What the server itself would tell of what is not settled. Where we stand on it, or mail is sent and the server is
+/// not ours, there is nothing to suggest.
 fn on_the_host(case: &Case, open: &BTreeSet<&str>) -> Vec<Suggestion> {
     let stood = case.terms.gives(ON_HOST) || case.every::<Machine>().next().is_some();
     if stood || case.terms.outbound.is_some() {
