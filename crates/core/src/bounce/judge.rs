@@ -156,6 +156,9 @@ pub fn codes() -> Vec<&'static str> {
 fn known(said: &Said) -> Option<(&'static str, &'static Sense)> {
     let phase = said.phase.unwrap_or(Phase::Rcpt);
     if let Some(reply) = &said.reply {
+        if let Some(found) = given_up(reply) {
+            return Some(found);
+        }
         let meaning = meaning(phase, reply)?;
         return of_meaning(phase, meaning);
     }
@@ -168,6 +171,14 @@ fn known(said: &Said) -> Option<(&'static str, &'static Sense)> {
     let text = format!("{status}{}", said.words.as_deref().unwrap_or_default());
     let reply = Reply::line(if temporary { 451 } else { 554 }, &text);
     meaning(phase, &reply).and_then(|m| of_meaning(phase, m)).or_else(|| local::of_status(said.status?))
+}
+
+/// What the sending server puts into the form of a reply where it has tried until its time was over, as Exchange and many
+/// others do: `550 4.4.7 QUEUE.Expired; message expired`. Behind it may stand at what the last try failed.
+fn given_up(reply: &Reply) -> Option<(&'static str, &'static Sense)> {
+    let text = reply.text();
+    let expired = reply.class() == 5 && text.trim_start().starts_with("4.4.7");
+    expired.then(|| local::of_words(&text).unwrap_or((UNKNOWN, &local::GAVE_UP)))
 }
 
 fn of_provider(said: &Said, pattern: &Pattern) -> Option<(&'static str, &'static Sense)> {
@@ -201,9 +212,10 @@ fn outcome(said: &Said) -> Outcome {
         (Some(Action::Done), _) | (None, Some(2)) => Outcome::Delivered,
         (Some(Action::Delayed), _) | (None, Some(4)) => Outcome::Temporary,
         (Some(Action::Failed), _) | (None, Some(_)) => Outcome::Final,
-        // Servers try again where they could not connect.
+        // Servers try again where they could not connect, until they give up.
         (None, None) => said.words.as_deref().and_then(local::of_words).map_or(Outcome::Final, |(_, sense)| {
-            if sense.retry == Retry::Yes { Outcome::Temporary } else { Outcome::Final }
+            let goes_on = sense.retry == Retry::Yes && *sense != local::GAVE_UP;
+            if goes_on { Outcome::Temporary } else { Outcome::Final }
         }),
     }
 }
@@ -244,6 +256,21 @@ mod tests {
         assert_eq!((j.code, j.sense.fault, j.outcome), ("bounce-provider-ptr", Fault::YourServer, Outcome::Temporary));
         let j = of(451, "Internal resource temporarily unavailable - https://community.mimecast.com/docs/DOC-1369#451");
         assert_eq!((j.code, j.retry), ("greylisting", Retry::Yes));
+        // A rule of theirs, which need not be that they do not know the domain.
+        let j = of(554, "5.7.1 <a@example.net>: Recipient address rejected: Access denied");
+        assert_eq!((j.code, j.sense.fault), (UNKNOWN, Fault::Unknown));
+        let j = of(550, "5.4.1 Recipient address rejected: Access denied. AS(201806281)");
+        assert_eq!((j.code, j.sense.fault, j.retry), ("recipient-unknown", Fault::Recipient, Retry::No));
+        let j = of(550, "4.4.7 QUEUE.Expired; message expired");
+        assert_eq!(
+            (j.code, j.sense.fault, j.outcome, j.retry),
+            (UNKNOWN, Fault::InBetween, Outcome::Final, Retry::Yes)
+        );
+        let j = of(
+            550,
+            "4.4.7 Message expired: unable to deliver in 840 minutes.<421 4.4.0 Unable to lookup DNS for a.example>",
+        );
+        assert_eq!((j.code, j.sense.fault, j.outcome), ("mx-lookup-failed", Fault::InBetween, Outcome::Final));
         let j = of(554, "5.0.0 no");
         assert_eq!((j.code, j.sense.fault), (UNKNOWN, Fault::Unknown));
     }
@@ -277,6 +304,9 @@ mod tests {
             ),
             ("Domain example.net does not accept mail (nullMX)", "mx-null", Fault::Recipient, Outcome::Final),
             ("unknown user: \"anna\"", "recipient-unknown", Fault::Recipient, Outcome::Final),
+            ("unknown mail transport error", "server-config-error", Fault::YourServer, Outcome::Temporary),
+            // Exim, of a host that it has tried for days.
+            ("retry timeout exceeded", UNKNOWN, Fault::InBetween, Outcome::Final),
             (
                 "all relevant MX records point to non-existent hosts",
                 "mx-unresolvable",

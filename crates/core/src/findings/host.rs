@@ -139,6 +139,21 @@ pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
     Some(Why::Skipped(Skip { because, option: option.to_owned() }))
 }
 
+/// Why a service of this machine is not seen as strangers see it: its settings count every address that we come from among
+/// its own networks.
+pub(super) fn among_its_own(at: &At<'_, Service>) -> Option<Why> {
+    let own = sources(at.case, &at.from);
+    let (_, asks, settings) = asked(at.case).into_iter().find(|(port, ..)| *port == at.on.0.port())?;
+    let place = own.iter().map(|address| asks.spares(*address)).collect::<Option<Vec<_>>>()?.first().copied()?;
+    if !stands_here(at) {
+        return None;
+    }
+    at.note(settings);
+    let addresses = own.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let because = format!("{} has this address ({addresses}) among the server's own networks", place.in_words());
+    Some(Why::Skipped(Skip { because, option: "--from ssh:OUTSIDE".to_owned() }))
+}
+
 /// Whether the server was seen asking a list about us.
 fn asked_about_us(at: &At<'_, Service>, zone: &str) -> bool {
     at.ask_from(&Lookups, &at.on, &VantageId::local()).is_ok_and(|seen| {

@@ -123,13 +123,15 @@ fn outbound(args: &Args, vantages: &[VantageSpec]) -> anyhow::Result<Option<Outb
     Ok(Some(Outbound { sender, domain, source: args.source_ip.or(args.bind), talks }))
 }
 
-/// The arguments that next tests build on: a test is made once, so what repeats a run is left out.
+/// The arguments that next tests build on: a test is made once, so what repeats a run is left out, and what this run has
+/// saved is not written over.
 fn arguments(mut given: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     while let Some(word) = given.next() {
         match word.as_str() {
-            "--watch" => drop(given.next()),
-            word if word.starts_with("--watch=") => {}
+            "--watch" | "--save" => drop(given.next()),
+            "--redact" => {}
+            word if word.starts_with("--watch=") || word.starts_with("--save=") => {}
             _ => kept.push(word),
         }
     }
@@ -275,8 +277,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn next_tests_do_not_repeat_a_watch() {
-        for given in ["check a.example --watch 5m --send", "check a.example --watch=5m --send"] {
+    fn next_tests_do_not_repeat_a_watch_or_write_over_a_case() {
+        for given in [
+            "check a.example --watch 5m --send",
+            "check a.example --watch=5m --send",
+            "check a.example --save a.json --redact --send",
+            "check --save=a.json a.example --send",
+        ] {
             let kept = arguments(given.split(' ').map(str::to_owned));
             assert_eq!(kept.join(" "), "check a.example --send");
         }

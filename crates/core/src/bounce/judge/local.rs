@@ -84,11 +84,18 @@ const NO_SERVER: Sense = sense(
     "your server could not connect to any of their servers",
     "Its own log says why (OpenSMTPD: the line `mta error` before). Run `maildoctor check` for the recipient's domain from your server and from another network.",
 );
-const GAVE_UP: Sense = sense(
+pub(super) const GAVE_UP: Sense = sense(
     Fault::InBetween,
     Retry::Yes,
     "your server tried until its time was over, and gave up",
     "Its log says at what each try failed: `maildoctor bounce` reads it. Run `maildoctor check` for the recipient's domain, then send the message again.",
+);
+
+const OWN_FAULT: Sense = sense(
+    Fault::YourServer,
+    Retry::Yes,
+    "your own server could not hand the message on",
+    "Its log says why, at the same time as the try: look for lines with fatal, error or warning, and for a program that is not there.",
 );
 
 /// What OpenSMTPD writes, in lower case, where it has given up on a message.
@@ -108,6 +115,9 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["non-existent hosts"], "mx-unresolvable", &NO_HOSTS),
     (&["no valid mx hosts found"], "mx-unresolvable", &NO_HOSTS),
     (&["unable to find an smtp connection"], "mx-unresolvable", &NO_HOSTS),
+    (&["unable to look up host", "temporary failure"], "mx-lookup-failed", &NO_LOOKUP),
+    (&["unable to look up host"], "mx-unresolvable", &NO_HOSTS),
+    (&["unable to lookup dns"], "mx-lookup-failed", &NO_LOOKUP),
     (&["host or domain name not found"], "domain-not-found", &NO_DOMAIN),
     (&["host not found"], "domain-not-found", &NO_DOMAIN),
     (&["host unknown"], "domain-not-found", &NO_DOMAIN),
@@ -139,6 +149,9 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["premature end-of-input"], "connect-reset", &CUT),
     (&["network error on destination mxs"], "mx-all-down", &NO_SERVER),
     (&[EXPIRED], super::UNKNOWN, &GAVE_UP),
+    (&["unknown mail transport error"], "server-config-error", &OWN_FAULT),
+    (&["retry timeout exceeded"], super::UNKNOWN, &GAVE_UP),
+    (&["have been failing for a long time"], super::UNKNOWN, &GAVE_UP),
 ];
 
 /// What is known from a status code alone (RFC 3463 section 3.5).

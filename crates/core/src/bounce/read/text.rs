@@ -20,9 +20,11 @@ pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
     let mut all: Vec<Said> = Vec::new();
     // Servers name the recipient, or the host, in a paragraph of its own.
     let mut last = Said::default();
+    let mut unknown = Vec::new();
     for piece in pieces(told) {
         let mut said = quoted(&piece);
         if said.reply.is_none() && !judge::is_known(&piece) && (said.status.is_none() || said.recipients.is_empty()) {
+            unknown.extend(of_a_name(&piece));
             last = Said {
                 recipients: if said.recipients.is_empty() { last.recipients } else { said.recipients },
                 host: said.host,
@@ -44,12 +46,27 @@ pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
             all.push(said);
         }
     }
+    // Beside what is known of others, a reason that nobody knows is one too.
+    unknown.retain(|said| !all.is_empty() && !all.iter().any(|held| held.recipients == said.recipients));
+    all.append(&mut unknown);
     // What a server says once the dialogue went wrong tells nothing new.
     let after = |said: &Said| said.reply.as_ref().is_some_and(|reply| reply.code == 503);
     if all.iter().any(|said| !after(said)) {
         all.retain(|said| !after(said));
     }
     (all, returned)
+}
+
+/// What a piece says of the address that it begins with, where it says anything.
+fn of_a_name(piece: &str) -> Option<Said> {
+    let first = piece.split_whitespace().next()?.trim_end_matches(':');
+    let words = own_words(piece);
+    // Exchange writes a link behind the address: `anna@example.net<mailto:anna@example.net>`.
+    let named = is_address(bare(first))
+        && !bare(first).contains(':')
+        && (first.starts_with('<') || piece.lines().next() == Some(first));
+    let recipients = vec![bare(first).to_owned()];
+    (named && words != flat(piece)).then(|| Said { recipients, words: Some(kept(&words)), ..Said::default() })
 }
 
 /// What a text says of one recipient, in a piece that begins with the address.
@@ -171,6 +188,20 @@ mod tests {
                 one("bert@example.com", "", "Unrouteable address")
             ]
         );
+    }
+
+    #[test]
+    fn a_reason_that_nobody_knows_stands_beside_those_that_are_known() {
+        let text = "The following address(es) failed:\n\n  anna@example.net\n    host mx.example.net [192.0.2.1]\n    550 No such user\n  bert@example.com\n    the cat sat on the keys\n";
+        let all = read(text);
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert_eq!(all[1], one("bert@example.com", "", "the cat sat on the keys"));
+        let postfix = "<anna@example.net>: unknown mail transport error\n\n<bert@example.com>: host mx.example.com[192.0.2.1] said: 550 5.1.1 no\n";
+        assert_eq!(read(postfix).len(), 2);
+        let exchange = "anna@example.net<mailto:anna@example.net>\nIt was not taken.\n\nanna@example.net\n#550 4.4.7 QUEUE.Expired; message expired ##\n";
+        assert_eq!(read(exchange), [one("anna@example.net", "", "550 4.4.7 QUEUE.Expired; message expired")]);
+        // Alone it is no bounce: people write addresses too.
+        assert_eq!(read("bert@example.com\nwrote to me yesterday\n"), []);
     }
 
     #[test]

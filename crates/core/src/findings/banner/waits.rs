@@ -71,21 +71,6 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("delay_ms", wait)
         .witnessed(banner.id())
         .owes_wait(banner.id(), banner_wait(&banner));
-    let from_the_host = at.case.terms.gives("--on-host");
-    if !from_the_host && at.case.every::<Lookups>().next().is_none() {
-        found.suggest_with(
-            "banner-slow",
-            "the same on the server itself, as root, shows which lookup it waits for, and proves it",
-            "--on-host",
-        );
-    }
-    if at.case.every::<ListEntry>().next().is_none() {
-        found.suggest_with(
-            "banner-slow",
-            "time the blacklists that servers commonly ask: one that does not answer for us keeps the server waiting too",
-            "--dnsbl=zen.spamhaus.org,bl.spamcop.net,b.barracudacentral.org",
-        );
-    }
     found.state()
 }
 

@@ -215,10 +215,13 @@ fn blocked_here(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         return Ok(State::Clear);
     }
     if controls.is_empty() {
+        let (which, option) = match at.case.terms.gives("--control-mx") {
+            true => ("the server named by --control-mx has no address", "--control-mx HOST"),
+            false => ("no server known to be up was named", CONTROL),
+        };
         return Err(Why::Skipped(Skip {
-            because: "no server known to be up was named, so it cannot be told whether port 25 is blocked here"
-                .to_owned(),
-            option: CONTROL.to_owned(),
+            because: format!("{which}, so it cannot be told whether port 25 is blocked here"),
+            option: option.to_owned(),
         }));
     }
     if let Some(Blind { targets, controls }) = blind(at.case, &at.from) {

@@ -4,6 +4,7 @@
 use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::wording::Meaning;
 
+use super::host::among_its_own;
 use super::replies::code_among;
 use super::ways::{another_takes, called, rcpt, target_rcpt};
 use super::{At, Basis, Found, Key, Rule, State, Told, services};
@@ -37,9 +38,17 @@ fn no_relay_address(at: &At<'_, Service>, why: Why) -> Why {
 }
 
 fn open(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    let relay = rcpt(at, Recipient::Relay).map_err(|why| no_relay_address(at, why))?;
+    // For whom the server may relay, it relays: that says nothing of strangers.
+    let ours = among_its_own(at);
+    let relay = match (rcpt(at, Recipient::Relay), &ours) {
+        (Err(Why::NotPlanned), Some(why)) => return Err(why.clone()),
+        (relay, _) => relay.map_err(|why| no_relay_address(at, why))?,
+    };
     let reply = relay.need(|r| r.reply())?;
     if relay.accepted().is_some() {
+        if let Some(why) = ours {
+            return Err(why);
+        }
         found
             .is(Key::Named("relay".to_owned()))
             .says(format!(

@@ -88,18 +88,7 @@ impl<'c> Looked<'c> {
     }
 }
 
-fn suggest(found: &mut Found<'_>, at: &At<'_, VantageId>) {
-    if at.case.every::<Queue>().next().is_none() {
-        found.suggest_with(
-            "accepted-not-delivered",
-            "the server's own queue and log say where the message is; they are read on the server itself",
-            "--on-host",
-        );
-    }
-}
-
 fn stuck(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
-    suggest(found, at);
     for looked in queues(at)? {
         let waiting: Vec<&Queued> =
             looked.messages(Standing::Deferred).filter(|message| looked.waits_too_long(at, message)).collect();

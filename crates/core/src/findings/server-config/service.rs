@@ -41,16 +41,6 @@ fn shut<'c>(at: &At<'c, Service>) -> Result<Shut<'c>, Why> {
 }
 
 fn not_running(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
-    if at.case.every::<Listeners>().next().is_none() {
-        found.suggest_with(
-            "connect-refused",
-            "whether the service runs, and on which addresses it listens, is seen on the server itself",
-            "--on-host",
-        );
-        for code in ["server-config-error", "connect-reset"] {
-            found.suggest_with(code, "the server's own log says why; it is read on the server itself", "--on-host");
-        }
-    }
     let port = at.on.0.port();
     if rests(at, found) {
         return found.state();

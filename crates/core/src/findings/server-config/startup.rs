@@ -4,7 +4,7 @@
 use maildoctor_wire::dialogue::End;
 
 use super::super::host::{complained, ours};
-use super::super::ways::{Cut, called, cut};
+use super::super::ways::{Cut, banner_wait, called, cut};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use super::dovecot::not_served;
 use crate::case::{Case, ObsId, Seen};
@@ -19,6 +19,10 @@ const CODES: &[&str] = &["auth-backend-down", "server-config-error"];
 
 pub(super) const RULES: &[Rule] = &[Rule::service(CODES, &[Role::Smtp, Role::Submission, Role::Smtps], ends_at_once)];
 
+/// A wait that may be for the next process, in milliseconds: Postfix starts one a minute after the last one failed, and we may
+/// have come in the middle of that.
+const RESTART_MS: u64 = 10_000;
+
 /// How a service treats whoever connects, where that is what a process looks like from outside that ends at once: the first
 /// sessions are cut, and then nobody takes the connection until the server starts another process.
 fn unserved(at: &At<'_, Service>) -> Option<(ObsId, &'static str)> {
@@ -26,7 +30,13 @@ fn unserved(at: &At<'_, Service>) -> Option<(ObsId, &'static str)> {
         Some(Cut::BeforeBanner(id)) => Some((id, "cuts the connection before any banner")),
         Some(Cut::AtEhlo(id)) => Some((id, "cuts the connection at EHLO")),
         None => {
-            let banner = at.ask(&FIRST).ok().filter(|banner| banner.wire.exchange.end == End::TimedOut);
+            let banner = at.ask(&FIRST).ok();
+            if let Some(late) =
+                banner.filter(|banner| banner.reply().is_some() && banner_wait(banner).length_ms() >= RESTART_MS)
+            {
+                return Some((late.id(), "greets only once the server has started another process"));
+            }
+            let banner = banner.filter(|banner| banner.wire.exchange.end == End::TimedOut);
             // Where TLS comes first, that is what nobody begins.
             let stalled = |seen: &Seen<'_, TlsView>| matches!(seen.wire.shaken, Shaken::Stalled { .. });
             let handshake = || Some(at.ask(&Handshake).ok().filter(stalled)?.id());
