@@ -3,6 +3,7 @@
 //! Everything that weighs findings against each other is here: which explains which ([`links`]), how
 //! sure each is, how bad, whose it is, and what that makes of the whole.
 
+mod command;
 mod goal;
 mod links;
 mod next;

@@ -135,7 +135,8 @@ impl Context {
     ) -> DnsWire {
         let asking = Asking { limit: asking.limit.min(self.left()), ..asking };
         let _step = self.recorder.step(format!("{name} {} from {}", rtype.name(), self.server(via)));
-        let (wire, times) = self.timed(self.vantage.lookup(self.server(via), name, rtype, asking)).await;
+        // On the heap: lookups are awaited in many places, and each would have room for the whole of one.
+        let (wire, times) = self.timed(Box::pin(self.vantage.lookup(self.server(via), name, rtype, asking))).await;
         self.record(question, on, times, &wire);
         wire
     }

@@ -211,14 +211,15 @@ pub async fn as_a_stranger(context: &Context, way: &Way) {
 /// The first visit, every step written down, under TLS where that can be had.
 pub async fn first_visit(context: &Context, way: &Way) -> Visit {
     match arrive(context, way, Errand::Look).await {
-        Some(arrived) => arrived.introduce(true).await,
+        Some(arrived) => Box::pin(arrived.introduce(true)).await,
         None => Visit { session: None, tls_failed: false },
     }
 }
 
 /// A later visit, written down as a whole; `tls` says whether STARTTLS is used where it is offered.
 pub async fn later_visit(context: &Context, way: &Way, errand: Errand, tls: bool) -> Option<Session> {
-    let visit = async { arrive(context, way, errand).await?.introduce(tls).await.session };
+    // On the heap: visits are made from many places, and each would have room for the whole of one.
+    let visit = Box::pin(async { arrive(context, way, errand).await?.introduce(tls).await.session });
     let (session, times) = context.timed(visit).await;
     context.record(&Visited { errand }, &way.on(), times, &VisitedWire { ready: session.is_some() });
     session
@@ -238,14 +239,14 @@ pub async fn arrive_within<'a>(
 ) -> Option<Arrived<'a>> {
     let pen = || Pen { context, way, errand, patience };
     let connection = connect(&pen()).await?;
-    let mut arrived = listen(pen(), connection).await;
+    let mut arrived = Box::pin(listen(pen(), connection)).await;
     if arrived.crowded {
         // The server may count our other connections.
         arrived.talk = None;
         let limit = CROWD_PATIENCE.min(context.left());
         let settles = CROWD_SETTLES.min(limit);
         if let Some(Ok(connection)) = context.vantage.connect_alone(way.service, limit, settles).await {
-            arrived = listen(pen(), connection).await;
+            arrived = Box::pin(listen(pen(), connection)).await;
         }
     }
     Some(arrived)

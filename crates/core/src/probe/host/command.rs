@@ -127,7 +127,7 @@ impl Program {
     pub async fn run(&self) -> Result<Said, RunError> {
         let name = self.name.clone();
         let mut running = self.start()?;
-        let ended = timeout(self.limit, running.finish(self.most)).await;
+        let ended = timeout(self.limit, Box::pin(running.finish(self.most))).await;
         if !matches!(ended, Ok(Ok(End { status: Some(_), .. }))) {
             running.end().await;
         }
