@@ -13,7 +13,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -216,8 +218,11 @@ fn of_tls(error: &io::Error) -> Option<&Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
 }
 
+/// Who ended a handshake over what the two do not share. A server that fails of itself says so by an alert that has nothing to do
+/// with its client (RFC 8446 section 6.2).
 fn ended(error: &io::Error) -> Option<HandshakeEnd> {
     match of_tls(error)? {
+        Error::AlertReceived(AlertDescription::InternalError) => None,
         Error::AlertReceived(_) => Some(HandshakeEnd::Alert),
         Error::PeerIncompatible(_) => Some(HandshakeEnd::Incompatible),
         Error::InvalidCertificate(CertificateError::BadSignature) => Some(HandshakeEnd::BadSignature),
@@ -274,4 +279,17 @@ fn nonce() -> [u8; 32] {
         chunk.copy_from_slice(&crate::chance::number().to_be_bytes());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_of_itself_is_not_one_that_refuses_us() {
+        let alert = |alert| ended(&io::Error::new(io::ErrorKind::InvalidData, Error::AlertReceived(alert)));
+        assert_eq!(alert(AlertDescription::HandshakeFailure), Some(HandshakeEnd::Alert));
+        assert_eq!(alert(AlertDescription::InternalError), None);
+        assert_eq!(ended(&io::ErrorKind::UnexpectedEof.into()), None);
+    }
 }
