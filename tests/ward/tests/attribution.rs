@@ -223,6 +223,19 @@ trial! {
         blames(&report, &[("banner-greet-delay", "proven")])
     }
 
+    a_list_of_exim_that_has_us_stands_at_a_line {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            let listed = "deny message = $sender_host_address is listed at $dnslist_domain\n       dnslists = bl1.example";
+            plan.exim.connect_acl = Some(listed.to_owned());
+            plan.zones.example.add("2.0.0.127.bl1 A 127.0.0.2").add("99.25.18.198.bl1 A 127.0.0.2");
+        })?;
+        let report = system.check(&["clinic.example", "--on-host"])?;
+        report.names("broken", "banner-554-blocked")?;
+        report.tells("setting", "dnslists of acl_check_connect")?;
+        report.tells("file", "/etc/exim4/exim4.conf")
+    }
+
     a_list_of_exim_behind_what_may_not_be_rehearsed {
         let system = Plan::healthy_but(|plan| {
             plan.mta = Mta::Exim;

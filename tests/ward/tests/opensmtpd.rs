@@ -141,6 +141,14 @@ trial! {
         report.has_check("queue-held", "clear")
     }
 
+    a_limit_that_a_line_of_its_settings_makes {
+        let system = system(|own| own.first = "smtp max-message-size 100K".to_owned())?;
+        let report = system.check(&["clinic.example", "--on-host"])?;
+        report.names("at-risk", "size-limit-small")?;
+        report.tells("setting", "smtp max-message-size")?;
+        report.tells("line", "1")
+    }
+
     a_table_whose_file_is_not_there {
         let system = system(|own| {
             own.first = "\ntable gone file:/etc/mail/gone".to_owned();

@@ -172,6 +172,14 @@ pub(super) fn complained<'c>(case: &'c Case, kinds: &[Complaint]) -> Option<(Obs
 }
 
 impl Finding {
+    /// Adds the place at which this machine's settings name a list, where they were read.
+    pub(super) fn named_in_settings(&mut self, case: &Case, zone: &str) {
+        if let Some((list, settings)) = configured(case, zone) {
+            let says = format!("{}; it stands in {}", self.says, list.place.in_words());
+            self.says(says).stands_at(&list.place).witnessed(settings);
+        }
+    }
+
     /// Where the setting stands that has to be changed, as far as that is known.
     pub(super) fn stands_at(&mut self, place: &Place) -> &mut Self {
         self.detail("setting", place.setting.as_str()).known("file", place.file.as_deref());
@@ -207,6 +215,15 @@ pub(super) fn asked(case: &Case) -> Vec<(u16, Asks, ObsId)> {
         }
     }
     all
+}
+
+/// The line at which the settings of this machine set the largest message that is taken.
+pub(super) fn largest_message(case: &Case) -> Option<(Place, ObsId)> {
+    const SETTING: &str = "message_size_limit";
+    let opensmtpd = case.every::<OpenSmtpd>().filter_map(|seen| Some((seen.view().largest.clone()?.1, seen.id())));
+    let postfix = case.every::<Postfix>().map(|seen| (seen.place_in_main(SETTING, None), seen.id()));
+    let exim = case.every::<Exim>().map(|seen| (seen.place(SETTING), seen.id()));
+    opensmtpd.chain(postfix).chain(exim).find(|(place, _)| place.line.is_some())
 }
 
 /// Rspamd, where it is what a mail server asks there.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use maildoctor_wire::dialogue::Phase;
 
-use super::super::host::{configured, exempt};
+use super::super::host::exempt;
 use super::super::ways::{banner_wait, called};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
 use super::pauses::tease;
@@ -190,7 +190,7 @@ fn name_cause<'f>(
         .proof(seen.id(), basis);
     match key {
         Key::Subject(Subject::Zone(zone)) => {
-            named_in_settings(at, finding, &zone);
+            finding.named_in_settings(at.case, zone.as_str());
             finding.detail("zone", zone.as_str()).also(zone)
         }
         Key::Subject(Subject::Addr(address)) => finding.detail("address", address.to_string()).also(address),
@@ -202,14 +202,6 @@ fn name_cause<'f>(
         }
     }
     Some(finding)
-}
-
-/// Adds the place at which this machine's settings name a list, where they were read.
-fn named_in_settings(at: &At<'_, Service>, finding: &mut Finding, zone: &Zone) {
-    if let Some((list, settings)) = configured(at.case, zone.as_str()) {
-        let says = format!("{}; it stands in {}", finding.says, list.place.in_words());
-        finding.says(says).stands_at(&list.place).proof(settings, Basis::Witnessed);
-    }
 }
 
 /// "15.0 of the 15.1 s until the banner of mx1.example.org (192.0.2.7) were".
@@ -280,7 +272,7 @@ fn waits_of_clients(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .detail("delay_ms", took)
             .also(zone.clone())
             .proof(seen.id(), basis);
-        named_in_settings(at, finding, &zone);
+        finding.named_in_settings(at.case, zone.as_str());
     }
     if seen.connections == 0 {
         found.state().map(|s| if s == State::Clear { State::NotApplicable } else { s })

@@ -6,6 +6,7 @@ use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::{Meaning, meaning, named_zone};
 
+use super::super::host::stands_here;
 use super::super::outbound::case_sends;
 use super::super::refusals::{lay_on, refusals};
 use super::super::replies::code_among;
@@ -76,7 +77,10 @@ fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: &str, words: &str) 
             .claims(banner.id(), Share::Whole, Basis::Witnessed)
             .owes_step(banner.id());
         if let Some(zone) = named_zone(&reply.text()) {
-            finding.detail("zone", zone);
+            finding.detail("zone", zone.as_str());
+            if stands_here(at) {
+                finding.named_in_settings(at.case, &zone);
+            }
         }
     }
     found.state()

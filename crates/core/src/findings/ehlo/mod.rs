@@ -7,6 +7,7 @@ use maildoctor_wire::dialogue::{End, Phase};
 use maildoctor_wire::reply::{Flaw, Reply};
 use maildoctor_wire::wording::{Meaning, named_zone};
 
+use super::host::{largest_message, stands_here};
 use super::replies::code_among;
 use super::ways::{called, target_rcpt};
 use super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
@@ -215,6 +216,10 @@ fn size(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
             .says(format!("{} takes messages of at most {limit} octets", called(at.case, &at.on, &at.from)))
             .detail("limit", limit)
             .witnessed(seen.id());
+        if let Some((place, settings)) = largest_message(at.case).filter(|_| stands_here(at)) {
+            let says = format!("{}; that stands in {}", finding.says, place.in_words());
+            finding.says(says).stands_at(&place).witnessed(settings);
+        }
         for (service, refused) in super::delivery::refused_for_size(at) {
             finding.also(service).claims(refused, Share::Whole, Basis::ServerSaid);
         }

@@ -6,6 +6,7 @@ use maildoctor_wire::octets::shell_word;
 use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::super::ehlo::late;
+use super::super::host::stands_here;
 use super::super::replies::code_among;
 use super::super::reputation::was_asked;
 use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
@@ -98,6 +99,9 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     }
     let zone = named_zone(&reply.text());
     finding.known("zone", zone.as_deref());
+    if let Some(zone) = zone.as_deref().filter(|_| code == "rcpt-rejected-dnsbl" && stands_here(at)) {
+        finding.named_in_settings(at.case, zone);
+    }
     let may_have_a_cause =
         ["rcpt-deferred", "rcpt-rejected-dnsbl", "server-storage-full", "recipient-refused", "sender-rejected"];
     if may_have_a_cause.contains(&code) {

@@ -206,7 +206,7 @@ fn root(out: &mut String, report: &Report, finding: &Finding, number: usize, sty
     let _ = writeln!(out, "   {}", style.bold("Remedy"));
     out.push_str(&wrap(&harmless(&finding.remedy.summary), width, "     ", "     "));
     for step in finding.remedy.steps.iter().take(2) {
-        let name = if step.server == "general" { "In general".to_owned() } else { capital(&step.server) };
+        let name = if step.server == "general" { "In general".to_owned() } else { server_name(&step.server) };
         out.push_str(&wrap(&format!("{name}: {}", harmless(&step.text)), width, "     ", "       "));
         for command in &step.commands {
             let _ = writeln!(out, "         {}", harmless(command));
@@ -234,6 +234,15 @@ fn elsewhere(report: &Report, finding: &Finding) -> Vec<String> {
             host.map_or_else(|| value.clone(), |host| format!("{host} {value}"))
         })
         .collect()
+}
+
+/// A server's name as people write it.
+fn server_name(server: &str) -> String {
+    match server {
+        "opensmtpd" => "OpenSMTPD".to_owned(),
+        "modusmail" => "ModusMail".to_owned(),
+        other => capital(other),
+    }
 }
 
 fn capital(word: &str) -> String {
