@@ -5,6 +5,7 @@
 //! dropped and named (RFC 3207 section 4.2). Every reply is kept with its wait.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -118,6 +119,8 @@ pub enum Command<'a> {
     Ehlo(&'a str),
     /// HELO with our name.
     Helo(&'a str),
+    /// XCLIENT, by which a server that trusts us takes this address for its client's; it greets anew (Postfix).
+    Xclient(IpAddr),
     /// STARTTLS.
     Starttls,
     /// AUTH with a mechanism and, where it has one, an initial response in base64.
@@ -335,6 +338,12 @@ fn written(command: &Command<'_>) -> Result<(Phase, Option<String>, Vec<u8>), Re
             secret(format!("AUTH {mechanism} (secret)"), format!("AUTH {mechanism} {}", response.expose_secret()))
         }
         Command::AuthResponse(response) => secret("(secret)".to_owned(), response.expose_secret().to_owned()),
+        Command::Xclient(IpAddr::V4(client)) => {
+            line(Phase::Banner, format!("XCLIENT NAME=[UNAVAILABLE] ADDR={client}"))
+        }
+        Command::Xclient(IpAddr::V6(client)) => {
+            line(Phase::Banner, format!("XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:{client}"))
+        }
         Command::Mail(path) => line(Phase::Mail, format!("MAIL FROM:<{path}>")),
         Command::Rcpt(path) => line(Phase::Rcpt, format!("RCPT TO:<{path}>")),
         Command::Data => line(Phase::Data, "DATA".to_owned()),
@@ -423,6 +432,16 @@ mod tests {
         assert_eq!(octets, b"AUTH PLAIN AGEAYg==\r\n");
         d.hear(b"535 no\r\n", T);
         assert!(!format!("{d:?}").contains("AGEAYg"));
+    }
+
+    #[test]
+    fn a_client_is_named_in_the_form_of_its_family() {
+        let mut d = greeted();
+        let four = d.say(&Command::Xclient("192.0.2.7".parse().unwrap()), T).unwrap();
+        assert_eq!(four, b"XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7\r\n");
+        assert_eq!(d.hear(b"220 mx\r\n", T)[0].phase, Phase::Banner);
+        let six = d.say(&Command::Xclient("2001:db8::7".parse().unwrap()), T).unwrap();
+        assert_eq!(six, b"XCLIENT NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::7\r\n");
     }
 
     #[test]

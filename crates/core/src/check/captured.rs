@@ -22,7 +22,7 @@ use crate::questions::host::clients::{Client, Clients, ClientsWire};
 use crate::questions::host::lookups::{
     IdentSeen, Lookup, Lookups, LookupsWire, ProgramAsked, Quality, ResolverSeen, Sending,
 };
-use crate::questions::smtp::{Ehlo, Mail, Rcpt};
+use crate::questions::smtp::{Banner, Ehlo, Mail, Rcpt};
 use crate::questions::tcp::{Connect, Role};
 use crate::subject::{Kind, Service, VantageId};
 use crate::target::Target;
@@ -202,7 +202,9 @@ impl Seen {
             }
             let (ours, theirs): (Vec<&Connection>, Vec<&Connection>) =
                 connections.into_iter().partition(|c| self.own.connected(c.client));
-            let own: BTreeSet<IpAddr> = ours.iter().map(|c| c.client.ip()).collect();
+            let mut own: BTreeSet<IpAddr> = ours.iter().map(|c| c.client.ip()).collect();
+            // As whom the server was told to take us.
+            own.extend(recorder.so_far::<Banner>().into_iter().filter_map(|(_, wire)| wire.source));
             recorder.record(&Lookups, &service, &from, took, &self.about_us(&own, &names));
             // Of other people's sessions under TLS no banner is seen.
             if !role.implicit_tls() {

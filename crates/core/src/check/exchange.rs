@@ -14,7 +14,7 @@ use super::board::{Entry, Search};
 use super::look::Look;
 use crate::probe::dns::{self, Exchanger, Located};
 use crate::probe::session::{self, SECOND_VISIT_FROM, Way};
-use crate::probe::{Context, blacklist, dane};
+use crate::probe::{Context, blacklist, dane, xclient};
 use crate::questions::dns::Via;
 use crate::questions::smtp::{Channel, Errand};
 use crate::questions::tcp::Role;
@@ -104,7 +104,11 @@ pub(super) async fn exchange_service(look: &Look<'_>, way: Way, entry: Entry<'_>
             later.leave(context, &way).await;
         }
         drop(entry);
+        let as_another = context.options.on_host && xclient::is_offered(&session);
         session.leave(context, &way).await;
+        if as_another {
+            xclient::as_a_stranger(context, &way, look.envelope.target.as_deref()).await;
+        }
     };
     let own_name = async {
         let host = way.host.as_deref().unwrap_or_default();

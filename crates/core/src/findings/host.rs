@@ -15,6 +15,7 @@ use crate::questions::host::queue::MailServer;
 use crate::questions::host::rspamd::{Rspamd, RspamdWire};
 use crate::questions::smtp::Message;
 use crate::questions::tcp::{Connect, Role};
+use crate::questions::xclient::{BY_XCLIENT, StrangersRcpt};
 use crate::subject::{Kind, Service, VantageId};
 
 use super::banner::rehearsed::passes;
@@ -117,7 +118,16 @@ pub(super) fn exempt(at: &At<'_, Service>, stages: &[Stage]) -> Option<Why> {
     let (_, asks, settings) = asked(at.case).into_iter().find(|(port, ..)| *port == at.on.0.port())?;
     let concerns = |list: &&List| stages.is_empty() || stages.contains(&list.stage);
     let addresses = own.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let because = asks.lists.iter().filter(concerns).find_map(|list| match list.spares {
+    // What the server was told by XCLIENT is a stranger.
+    let greeted = at.ask(&BY_XCLIENT).is_ok();
+    let asked_at_rcpt = at.ask(&StrangersRcpt).is_ok();
+    let met = |list: &&List| match list.stage {
+        Stage::Connect => greeted,
+        Stage::Helo | Stage::Mail | Stage::Rcpt => asked_at_rcpt,
+        Stage::Screen | Stage::Data | Stage::Content => false,
+    };
+    let left = asks.lists.iter().filter(concerns).filter(|list| !met(list));
+    let because = left.into_iter().find_map(|list| match list.spares {
         Spares::Nobody => None,
         Spares::OwnNetworks => {
             let place = own.iter().map(|address| asks.spares(*address)).collect::<Option<Vec<_>>>()?.first().copied()?;

@@ -19,5 +19,6 @@ pub mod tls;
 pub mod token;
 pub mod trace;
 pub mod walk;
+pub mod xclient;
 
 pub use context::Context;

@@ -3,6 +3,7 @@
 use super::dns::walk;
 use super::host::{self, clients, lookups};
 use super::sts;
+use super::xclient::StrangersRcpt;
 use super::{bounce, dns, line_ends, mailbox, outbound, packets, place, smtp, tcp, tls, trace};
 use crate::case::{Observation, Question};
 
@@ -35,6 +36,7 @@ pub fn describe(observation: &Observation) -> String {
         | smtp::Starttls::PROBE
         | smtp::Mail::PROBE
         | smtp::Rcpt::PROBE
+        | StrangersRcpt::PROBE
         | smtp::Vrfy::PROBE
         | smtp::Rset::PROBE
         | smtp::Quit::PROBE => read::<smtp::Ehlo>(observation).map(|w| {

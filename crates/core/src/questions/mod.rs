@@ -23,6 +23,7 @@ pub mod tcp;
 pub mod tls;
 pub mod trace;
 pub mod way;
+pub mod xclient;
 
 pub use describe::{describe, length};
 

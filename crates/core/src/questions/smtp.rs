@@ -61,10 +61,10 @@ pub enum Credentials {
 
 /// `smtp.banner/1`: the greeting, waited for with nothing sent. The second visit comes after the first
 /// and shows what a cache makes of it; the third and the fourth are the same from an address that the server has not
-/// seen before.
+/// seen before; the fifth by XCLIENT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Banner {
-    /// 1 to 4.
+    /// 1 to 5.
     pub visit: u8,
 }
 
@@ -207,6 +207,8 @@ pub enum Errand {
     SmallPackets,
     /// The banner once more, from an address that the server has not seen.
     Fresh,
+    /// The same, from an address that the server is told.
+    Xclient,
 }
 
 /// `smtp.visit/1`: a later visit from the connection up to a session that is ready.
@@ -305,7 +307,7 @@ pub struct StepView {
 }
 
 impl StepView {
-    fn of(wire: StepWire) -> Self {
+    pub(super) fn of(wire: StepWire) -> Self {
         use maildoctor_wire::dialogue::Phase;
         let whole = wire.exchange.whole();
         Self {

@@ -18,8 +18,9 @@ use crate::case::{ObsId, Question, Seen, Span, Why};
 use crate::questions::dns::{ReverseNames, Via};
 use crate::questions::host::clients::Clients;
 use crate::questions::host::lookups::{Ended, Lookup, Lookups, LookupsWire, Quality, Sought};
-use crate::questions::smtp::{Ehlo, FIRST, Mail, Message, MessageWire, Rcpt};
+use crate::questions::smtp::{Banner, Ehlo, FIRST, Mail, Message, MessageWire, Rcpt};
 use crate::questions::tcp::Role;
+use crate::questions::xclient::{BY_XCLIENT, StrangersRcpt};
 use crate::subject::{Addr, Service, Subject, VantageId, Zone};
 
 /// Whose waits are laid over what was captured.
@@ -80,18 +81,15 @@ pub(in super::super) fn waits(at: &At<'_, Service>) -> Vec<(ObsId, Span, &'stati
         let here = |seen: &Seen<'_, Q::View>| seen.observation().subject == on && seen.observation().vantage == at.from;
         at.case.every::<Q>().filter(here).map(|seen| (seen.id(), seen.observation().span(), what)).collect()
     }
-    let banner = at.ask(&FIRST).ok().map(|banner| (banner.id(), banner_wait(&banner), "the banner"));
+    let greeting = |visit: Banner, what| at.ask(&visit).ok().map(|banner| (banner.id(), banner_wait(&banner), what));
+    let banners = greeting(FIRST, "the banner").into_iter().chain(greeting(BY_XCLIENT, "a stranger's banner"));
     let replies = [
         steps::<Ehlo>(at, "the reply to EHLO"),
         steps::<Mail>(at, "the reply to MAIL"),
         steps::<Rcpt>(at, "the reply to RCPT"),
+        steps::<StrangersRcpt>(at, "the reply to a stranger's RCPT"),
     ];
-    banner
-        .into_iter()
-        .chain(replies.concat())
-        .chain(contents(at))
-        .filter(|(_, wait, _)| wait.length_ms() >= WAITED_MS)
-        .collect()
+    banners.chain(replies.concat()).chain(contents(at)).filter(|(_, wait, _)| wait.length_ms() >= WAITED_MS).collect()
 }
 
 /// The waits for the reply after a message.

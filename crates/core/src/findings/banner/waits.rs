@@ -13,6 +13,7 @@ use crate::questions::host::asks::Stage;
 use crate::questions::host::lookups::Lookups;
 use crate::questions::smtp::{BannerView, FIRST, FRESH, Rcpt, SECOND};
 use crate::questions::tcp::Role;
+use crate::questions::xclient::BY_XCLIENT;
 use crate::subject::{Addr, Kind, Service, Zone};
 
 const MX: &[Role] = &[Role::Smtp];
@@ -74,13 +75,13 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
-/// The greeting that came later: of the first visit, or of the one from an address that the server had not seen.
+/// The greeting that came latest: of the first visit, or of one from an address that the server had not seen.
 fn slower<'c>(at: &At<'c, Service>) -> Result<Seen<'c, BannerView>, Why> {
     let first = at.ask(&FIRST)?;
     first.need(|banner| banner.reply())?;
-    let fresh = at.ask(&FRESH).ok().filter(|fresh| fresh.reply().is_some());
-    let later = |fresh: &Seen<'_, BannerView>| fresh.wire.exchange.wait_ms() > first.wire.exchange.wait_ms();
-    Ok(fresh.filter(later).unwrap_or(first))
+    let fresh = [FRESH, BY_XCLIENT].into_iter().filter_map(|visit| at.ask(&visit).ok());
+    let later = fresh.filter(|fresh| fresh.reply().is_some()).chain([first]);
+    Ok(later.max_by_key(|banner| banner.wire.exchange.wait_ms()).unwrap_or(first))
 }
 
 /// Whether several places wait alike.
