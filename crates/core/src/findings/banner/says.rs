@@ -10,6 +10,7 @@ use super::super::host::stands_here;
 use super::super::outbound::case_sends;
 use super::super::refusals::{lay_on, refusals};
 use super::super::replies::code_among;
+use super::super::server_config::proxied;
 use super::super::ways::{address_answers, called};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{Skip, Why};
@@ -76,6 +77,9 @@ fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: &str, words: &str) 
             .witnessed(banner.id())
             .claims(banner.id(), Share::Whole, Basis::Witnessed)
             .owes_step(banner.id());
+        if wanted == CONFIG {
+            proxied::name(at, finding, &reply.text());
+        }
         if let Some(zone) = named_zone(&reply.text()) {
             finding.detail("zone", zone.as_str());
             if stands_here(at) {

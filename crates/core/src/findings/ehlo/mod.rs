@@ -9,6 +9,7 @@ use maildoctor_wire::wording::{Meaning, named_zone};
 
 use super::host::{largest_message, stands_here};
 use super::replies::code_among;
+use super::server_config::proxied;
 use super::ways::{called, target_rcpt};
 use super::{At, Basis, Finding, Found, Key, Rule, Share, State, Told};
 use crate::case::{ObsId, Seen, Why};
@@ -124,7 +125,7 @@ fn helo_rejected(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let ehlo = first_ehlo(at)?;
     let reply = ehlo.need(|e| e.reply())?;
     let mut refusal: Option<(ObsId, &Reply)> = None;
-    if reply.class() >= 4 && !matches!(ehlo.meaning, Some(Meaning::SyncError)) {
+    if reply.class() >= 4 && !matches!(ehlo.meaning, Some(Meaning::SyncError | Meaning::ConfigError)) {
         let helo = at.ask(&Helo)?;
         if helo.accepted().is_none() && reply.class() == 5 {
             refusal = Some((ehlo.id(), reply));
@@ -166,8 +167,12 @@ fn turned_away(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     for (seen, command) in [(Some(plain), "EHLO"), (under_tls, "EHLO under TLS")] {
         let Some((seen, reply)) = seen.and_then(|seen| Some((seen, seen.view().reply()?))) else { continue };
         let codes = seen.meaning.and_then(|meaning| code_among(Phase::Rcpt, meaning, AT_EHLO_CODES));
-        let Some(code) = codes.filter(|_| reply.class() == 4 || !named) else { continue };
-        takes_no_message(at, found, code, command, (seen.id(), reply));
+        let of_itself = |code: &&str| *code == "server-config-error";
+        let Some(code) = codes.filter(|code| reply.class() == 4 || !named || of_itself(code)) else { continue };
+        let finding = takes_no_message(at, found, code, command, (seen.id(), reply));
+        if of_itself(&code) {
+            proxied::name(at, finding, &reply.text());
+        }
         return found.state();
     }
     Ok(State::NotApplicable)

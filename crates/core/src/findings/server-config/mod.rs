@@ -7,6 +7,7 @@ mod kept_back;
 mod opensmtpd;
 mod processes;
 mod programs;
+pub(super) mod proxied;
 mod queue;
 mod resources;
 mod service;

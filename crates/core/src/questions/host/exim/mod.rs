@@ -22,7 +22,7 @@ pub struct Exim {
 }
 
 /// The main options that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 24] = [
+pub const KEPT: [&str; 25] = [
     "acl_smtp_connect",
     "acl_smtp_data",
     "acl_smtp_helo",
@@ -34,6 +34,7 @@ pub const KEPT: [&str; 24] = [
     "check_spool_space",
     "daemon_smtp_ports",
     "host_lookup",
+    "hosts_proxy",
     "local_interfaces",
     "log_file_path",
     "message_size_limit",
