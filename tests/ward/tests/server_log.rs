@@ -35,6 +35,28 @@ trial! {
         log_tells(&report, "broken", "server-config-error", "connect to private/gone")
     }
 
+    a_milter_that_is_not_there_and_without_which_nobody_is_served {
+        let report = broken(|plan| {
+            plan.postfix.set("smtpd_milters", "unix:/run/gone.sock").set("milter_default_action", "reject");
+        })?;
+        log_tells(&report, "broken", "server-config-error", "connect to Milter service unix:/run/gone.sock")
+    }
+
+    a_filter_in_front_of_the_queue_that_is_not_there {
+        let report = broken(|plan| { plan.postfix.set("smtpd_proxy_filter", "127.0.0.1:10024"); })?;
+        log_tells(&report, "broken", "server-config-error", "connect to proxy filter 127.0.0.1:10024")
+    }
+
+    an_alias_that_leads_in_a_circle {
+        let system = Plan::healthy_but(|plan| {
+            let circle = "inline:{anna@clinic.example=anna2@clinic.example, anna2@clinic.example=anna@clinic.example}";
+            plan.postfix.set("virtual_alias_maps", circle);
+        })?;
+        let report = system.check_account(&["anna@clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "server-config-error")?;
+        report.tells("log", "map nesting for anna")
+    }
+
     a_milter_that_is_not_there {
         let report = broken(|plan| { plan.postfix.set("smtpd_milters", "unix:/run/gone.sock"); })?;
         log_tells(&report, "broken", "server-config-error", "connect to Milter service unix:/run/gone.sock")

@@ -6,7 +6,7 @@ use maildoctor_wire::dialogue::Phase;
 use maildoctor_wire::reply::Reply;
 use maildoctor_wire::wording::{Meaning, meaning, named_zone};
 
-use super::super::host::stands_here;
+use super::super::host::{complained, stands_here};
 use super::super::outbound::case_sends;
 use super::super::refusals::{lay_on, refusals};
 use super::super::replies::code_among;
@@ -14,6 +14,7 @@ use super::super::server_config::proxied;
 use super::super::ways::{address_answers, called};
 use super::super::{At, Basis, Found, Key, Rule, Share, State, Told};
 use crate::case::{Skip, Why};
+use crate::questions::host::complaint::Complaint;
 use crate::questions::outbound::Sending;
 use crate::questions::smtp::FIRST;
 use crate::questions::tcp::Role;
@@ -41,7 +42,7 @@ pub(super) const RULES: &[Rule] = &[
 fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let banner = at.ask(&FIRST)?;
     let reply = banner.need(|b| b.reply())?;
-    if reply.code != 220 && turned_away(reply).is_none() {
+    if reply.code != 220 && turned_away(at, reply).is_none() {
         found
             .is(Key::Named(reply.quoted()))
             .says(format!("{} greets with \"{}\" instead of 220", called(at.case, &at.on, &at.from), reply.quoted()))
@@ -55,11 +56,13 @@ fn missing(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 }
 
 /// The code of a banner that turns clients away, be it by 421 or 554 (RFC 5321 section 3.1) or by other replies that
-/// say the same in words: Exim says 550 when it drops a connection.
-fn turned_away(reply: &Reply) -> Option<&'static str> {
+/// say the same in words: Exim says 550 when it drops a connection. Postfix says the same 554 where a milter refuses the client, and
+/// to everybody where a milter does not answer (`milter_default_action = reject`): its log tells which.
+fn turned_away(at: &At<'_, Service>, reply: &Reply) -> Option<&'static str> {
     let said = meaning(Phase::Banner, reply).and_then(|m| code_among(Phase::Banner, m, &[OVERLOAD, BLOCKED, CONFIG]));
     match reply.code {
         421 => said.or(Some(OVERLOAD)),
+        554 if stands_here(at) && complained(at.case, &[Complaint::Milter]).is_some() => Some(CONFIG),
         554 => Some(BLOCKED),
         _ => said,
     }
@@ -68,7 +71,7 @@ fn turned_away(reply: &Reply) -> Option<&'static str> {
 fn code(at: &At<'_, Service>, found: &mut Found<'_>, wanted: &str, words: &str) -> Told {
     let banner = at.ask(&FIRST)?;
     let reply = banner.need(|b| b.reply())?;
-    if turned_away(reply) == Some(wanted) {
+    if turned_away(at, reply) == Some(wanted) {
         let finding = found
             .is(Key::Named(reply.code.to_string()))
             .says(format!("{} {words}: \"{}\"", called(at.case, &at.on, &at.from), reply.quoted()))

@@ -49,7 +49,7 @@ use Complaint::{Delivery, Key, Milter, Passwords, Service, Setting, Spool, Table
 use Concerns::{All, Served};
 
 /// Postfix's words, after their mark. What a client can bring about is in none of them.
-const POSTFIX: [(&str, Complaint, Concerns); 33] = [
+const POSTFIX: [(&str, Complaint, Concerns); 36] = [
     ("no SASL authentication mechanisms", Passwords, All),
     ("SASL: Connect to ", Passwords, Served),
     ("cannot connect to saslauthd", Passwords, Served),
@@ -64,6 +64,8 @@ const POSTFIX: [(&str, Complaint, Concerns); 33] = [
     ("table lookup problem", Table, All),
     ("map lookup problem", Table, All),
     (" lookup error for ", Table, Served),
+    ("map nesting for ", Table, All),
+    ("map expansion size for ", Table, All),
     ("error opening chain file", Key, Served),
     ("cannot get RSA certificate", Key, Served),
     ("cannot get RSA private key", Key, Served),
@@ -72,6 +74,7 @@ const POSTFIX: [(&str, Complaint, Concerns); 33] = [
     ("error loading chain from", Key, Served),
     ("Invalid TLS ", Key, Served),
     ("connect to private/", Service, Served),
+    ("connect to proxy filter ", Service, Served),
     ("problem talking to server ", Service, Served),
     (" to subsystem ", Service, Served),
     ("unknown smtpd restriction", Setting, Served),
