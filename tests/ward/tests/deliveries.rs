@@ -1,6 +1,6 @@
 //! Messages that are really sent, and what becomes of them.
 
-use maildoctor_ward::{MailSystem, Plan, Postfix, Report, WardError, trial};
+use maildoctor_ward::{MailSystem, Mta, Plan, Postfix, Report, WardError, trial};
 
 /// The whole round trip, waited for less long than people would.
 fn send(system: &MailSystem) -> Result<Report, WardError> {
@@ -8,6 +8,23 @@ fn send(system: &MailSystem) -> Result<Report, WardError> {
 }
 
 trial! {
+    exim_that_throws_it_away {
+        let system = Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("acl_smtp_data", "discard");
+        })?;
+        let report = system.check(&["anna@clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "accepted-not-delivered")?;
+        report.tells("log", "blackhole")
+    }
+
+    postfix_that_throws_it_away {
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("header_checks", "regexp:{{/^Subject:/ DISCARD}}"); })?;
+        let report = system.check(&["anna@clinic.example", "--on-host", "--send"])?;
+        report.names("broken", "accepted-not-delivered")?;
+        report.tells("log", "discard: header Subject:")
+    }
+
     held_in_the_queue {
         let system = Plan::healthy_but(|plan| { plan.postfix.hold_everything(); })?;
         send(&system)?.names("broken", "accepted-not-delivered")?;

@@ -95,6 +95,16 @@ trial! {
         report.tells("setting", "queue_only")
     }
 
+    exim_on_a_machine_that_is_busier_than_it_likes {
+        let report = send(&Plan::healthy_but(|plan| {
+            plan.mta = Mta::Exim;
+            plan.exim.set("queue_only_load", "0.0001");
+        })?)?;
+        report.names("broken", "queue-stuck")?;
+        report.tells("setting", "queue_only_load")?;
+        report.tells("reason", "load average")
+    }
+
     the_next_hop_refuses {
         let next = format!("smtp:[{OUTSIDE_ADDRESS}]");
         let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", &next); })?;

@@ -4,6 +4,7 @@ use super::super::At;
 use crate::case::{ObsId, Seen};
 use crate::questions::host::asks::Place;
 use crate::questions::host::exim::Exim;
+use crate::questions::host::log::Log;
 use crate::questions::host::postfix::Postfix;
 use crate::questions::host::queue::{MailServer, QueueWire, Queued};
 use crate::subject::VantageId;
@@ -42,6 +43,8 @@ pub(super) fn kept_back(
                 ("queue_domains", "names the domain of this mail: it is not even looked at before a queue run")
             } else if message.reasons().next().is_none() && exim.setting("queue_only") == Some("true") {
                 ("queue_only", "is on: nothing is delivered before a queue run")
+            } else if not_at_once(at, &message.id).is_some_and(|(_, why)| why.starts_with("load average")) {
+                ("queue_only_load", "is passed: while the machine is that busy nothing is delivered before a queue run")
             } else {
                 return None;
             };
@@ -61,6 +64,13 @@ pub(super) fn kept_back(
             Some(KeptBack { place, id: queue.id(), does })
         }
     }
+}
+
+/// Why Exim did not try to deliver a message at once, as its log says, and the log.
+pub(super) fn not_at_once<'c>(at: &At<'c, VantageId>, queue_id: &str) -> Option<(ObsId, &'c str)> {
+    const SAID: &str = "no immediate delivery: ";
+    let why = |line: &'c String| line.contains(queue_id).then(|| line.split_once(SAID)).flatten().map(|(_, why)| why);
+    at.case.every::<Log>().find_map(|log| Some((log.id(), log.view().about.iter().find_map(why)?)))
 }
 
 fn is_given(value: &str) -> bool {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::super::host::{every, is_under_test, sent};
 use super::super::{At, Basis, Finding, Found, Key, Rule, Share, Told};
-use super::kept_back::kept_back;
+use super::kept_back::{kept_back, not_at_once};
 use crate::case::{ObsId, Seen, Why};
 use crate::catalogue::Severity;
 use crate::questions::host::asks::Place;
@@ -100,7 +100,8 @@ fn stuck(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             let Some(oldest) = messages.iter().max_by_key(|message| message.age_s) else {
                 continue;
             };
-            let (recipient, reason) = oldest.reasons().next().unwrap_or(("", "the queue gives no reason"));
+            let untried = || not_at_once(at, &oldest.id).map_or("the queue gives no reason", |(_, why)| why);
+            let (recipient, reason) = oldest.reasons().next().unwrap_or_else(|| ("", untried()));
             let kept = looked.server.and_then(|server| kept_back(at, server, &looked.queue, oldest));
             let why = match &kept {
                 Some(kept) => format!("{} {}", kept.place.setting, kept.does),

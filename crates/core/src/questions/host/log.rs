@@ -81,6 +81,13 @@ pub fn given_up(end: &str) -> bool {
     end.contains("status=bounced") || end.contains(" ** ") || opensmtpd::log::gave_up(end)
 }
 
+/// Whether it is that the server threw it away by its settings: Postfix's checks of content and its discard(8), Exim's
+/// blackhole and its verb `discard`.
+pub fn thrown_away(end: &str) -> bool {
+    let nowhere = end.contains("status=sent") && end.contains("relay=none");
+    nowhere || [": discard: ", "=> blackhole (", "=> :blackhole:"].iter().any(|words| end.contains(words))
+}
+
 impl LogWire {
     /// A log that could not be read.
     pub fn unreadable(flaw: String) -> Self {

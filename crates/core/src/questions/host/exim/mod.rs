@@ -22,7 +22,7 @@ pub struct Exim {
 }
 
 /// The main options that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 25] = [
+pub const KEPT: [&str; 26] = [
     "acl_smtp_connect",
     "acl_smtp_data",
     "acl_smtp_helo",
@@ -41,6 +41,7 @@ pub const KEPT: [&str; 25] = [
     "primary_hostname",
     "queue_domains",
     "queue_only",
+    "queue_only_load",
     "rfc1413_hosts",
     "rfc1413_query_timeout",
     "smtp_accept_max",
