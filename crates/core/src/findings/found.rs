@@ -330,11 +330,28 @@ impl<'r> Found<'r> {
     ///
     /// # Errors
     /// What was missed, where nothing was found.
-    pub fn state(&mut self) -> Told {
-        match (self.findings.is_empty(), self.missed.take()) {
+    pub fn state(&self) -> Told {
+        match (self.findings.is_empty(), &self.missed) {
             (false, _) => Ok(State::Found),
-            (true, Some(why)) => Err(why),
+            (true, Some(why)) => Err(why.clone()),
             (true, None) => Ok(State::Clear),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::Domain;
+
+    #[test]
+    fn what_was_missed_is_missed_however_often_it_is_asked_for() {
+        let mut found = Found::new(&["autoconfig-srv-wrong"], Domain::new("example.org").into(), None);
+        assert_eq!(found.state(), Ok(State::Clear));
+        found.missed(Why::NotPlanned);
+        assert_eq!(found.state(), Err(Why::NotPlanned));
+        assert_eq!(found.state(), Err(Why::NotPlanned));
+        found.is(Key::Named("a record".to_owned()));
+        assert_eq!(found.state(), Ok(State::Found));
     }
 }

@@ -60,7 +60,10 @@ fn srv(at: &At<'_, Domain>, found: &mut Found<'_>) -> Told {
             }
         }
     }
-    if named || found.state().is_err() { found.state() } else { Ok(State::NotApplicable) }
+    match found.state() {
+        Ok(State::Clear) if !named => Ok(State::NotApplicable),
+        told => told,
+    }
 }
 
 fn leads(at: &At<'_, Domain>, host: &str, port: u16) -> Result<Leads, Why> {
