@@ -9,14 +9,16 @@
     reason = "a test ends by panicking"
 )]
 
+mod common;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use maildoctor_core::case::{Case, ObsId, Question, Recorder, TargetRecord, Terms, VantageRecord};
+use common::{case_of, greeted, no_such_name, opened};
+use maildoctor_core::case::{Case, ObsId, Question, Recorder};
 use maildoctor_core::diagnosis::{Confidence, Diagnosis, Judged, diagnose};
 use maildoctor_core::findings::State;
-use maildoctor_core::questions::dns::{DnsResult, DnsWire, ReverseNames, Via};
+use maildoctor_core::questions::dns::{DnsWire, ReverseNames, Via};
 use maildoctor_core::questions::host::accepting::{Accepting, AcceptingWire, Lying};
 use maildoctor_core::questions::host::asks::Place;
 use maildoctor_core::questions::host::lookups::{
@@ -26,8 +28,8 @@ use maildoctor_core::questions::host::opensmtpd::{self, OpenSmtpd};
 use maildoctor_core::questions::host::postfix::files::Service as Service25;
 use maildoctor_core::questions::host::postfix::{Postfix, PostfixWire};
 use maildoctor_core::questions::host::rspamd::{Greylist, Rbl, Rspamd, RspamdWire};
-use maildoctor_core::questions::smtp::{BannerWire, FIRST, Message, MessageWire, Path};
-use maildoctor_core::questions::tcp::{Connect, ConnectWire, Opened, Role};
+use maildoctor_core::questions::smtp::{FIRST, Message, MessageWire, Path};
+use maildoctor_core::questions::tcp::Connect;
 use maildoctor_core::subject::{Addr, Service, VantageId};
 use maildoctor_wire::dialogue::{End, Exchange, Phase};
 use maildoctor_wire::reply::Reply;
@@ -111,49 +113,15 @@ fn case(wire: &LookupsWire, own_name_ms: Option<u64>) -> Case {
     let (here, service) = (VantageId::local(), Service("192.0.2.7:25".parse().unwrap()));
     let recorder = Recorder::default();
     let ms = Duration::from_millis;
-    let open = ConnectWire {
-        role: Role::Smtp,
-        host: Some("mx.example.org".to_owned()),
-        ipv6: false,
-        opened: Opened::Open { local: Some(SocketAddr::new(us(), 40_000)) },
-    };
-    recorder.record(&Connect, &service, &here, (ms(0), ms(1)), &open);
-    let exchange = Exchange {
-        phase: Phase::Banner,
-        command: None,
-        sent_ms: 0,
-        first_octet_ms: Some(WAIT_MS),
-        done_ms: WAIT_MS,
-        reply: Some(Reply::line(220, "mx.example.org ESMTP")),
-        end: End::Complete,
-    };
-    let banner = BannerWire { exchange, early: None, answers_tls: false, source: None };
-    recorder.record(&FIRST, &service, &here, (ms(0), ms(WAIT_MS)), &banner);
+    recorder.record(&Connect, &service, &here, (ms(0), ms(1)), &opened(us()));
+    recorder.record(&FIRST, &service, &here, (ms(0), ms(WAIT_MS)), &greeted(WAIT_MS));
     if let Some(took) = own_name_ms {
-        let result = DnsResult::Answered {
-            rcode: "NXDOMAIN".to_owned(),
-            aa: false,
-            ad: false,
-            ra: true,
-            answers: Vec::new(),
-            authority: Vec::new(),
-            additional: Vec::new(),
-            ede: Vec::new(),
-            raw: None,
-        };
-        let answer = DnsWire { server: resolver(60), name: PTR.to_owned(), attempts: Vec::new(), result };
+        let answer =
+            DnsWire { server: resolver(60), name: PTR.to_owned(), attempts: Vec::new(), result: no_such_name() };
         recorder.record(&ReverseNames { via: Via::Own }, &Addr(us()), &here, (ms(0), ms(took)), &answer);
     }
     recorder.record(&Lookups, &service, &here, (ms(0), ms(WAIT_MS)), wire);
-    let place = VantageRecord {
-        name: "local".to_owned(),
-        kind: "local".to_owned(),
-        source_ip: Some(us()),
-        resolver: Some(resolver(60)),
-    };
-    let mut case = Case::new(TargetRecord::default(), Timestamp::now(), vec![place], Terms::default());
-    case.set_observations(recorder.take().0);
-    case
+    case_of(&recorder, us(), resolver(60))
 }
 
 fn roots(diagnosis: &Diagnosis) -> Vec<(&'static str, Confidence)> {

@@ -9,23 +9,23 @@
     reason = "a test ends by panicking"
 )]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use maildoctor_core::case::{Case, Recorder, TargetRecord, Terms, VantageRecord};
+use common::{case_of, greeted, no_such_name, opened};
+use maildoctor_core::case::{Case, Recorder};
 use maildoctor_core::diagnosis::{Confidence, Verdict, diagnose};
 use maildoctor_core::questions::dns::{DnsResult, DnsWire, ListEntry, RecordType, Via};
 use maildoctor_core::questions::host::exim::acl::acls;
 use maildoctor_core::questions::host::exim::{Exim, EximWire};
 use maildoctor_core::questions::host::machine::{Machine, MachineWire};
 use maildoctor_core::questions::host::rehearsal::{Rehearsal, RehearsalWire, Spoken, telling};
-use maildoctor_core::questions::smtp::{BannerWire, FIRST};
-use maildoctor_core::questions::tcp::{Connect, ConnectWire, Opened, Role};
+use maildoctor_core::questions::smtp::FIRST;
+use maildoctor_core::questions::tcp::Connect;
 use maildoctor_core::subject::{Service, VantageId, Zone};
-use maildoctor_wire::dialogue::{End, Exchange, Phase};
-use maildoctor_wire::reply::Reply;
 
 const CONFIG: &str = "begin acl\nconnect:\n  deny !hosts = +own\n    dnslists = good.example : list.example\n";
 
@@ -48,24 +48,8 @@ fn case(took: u64, silent: bool) -> Case {
     let (us, resolver): (IpAddr, SocketAddr) = ("192.0.2.7".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
     let recorder = Recorder::default();
     let ms = Duration::from_millis;
-    let open = ConnectWire {
-        role: Role::Smtp,
-        host: Some("mx.example.org".to_owned()),
-        ipv6: false,
-        opened: Opened::Open { local: Some(SocketAddr::new(us, 40_000)) },
-    };
-    recorder.record(&Connect, &service, &here, (ms(0), ms(1)), &open);
-    let exchange = Exchange {
-        phase: Phase::Banner,
-        command: None,
-        sent_ms: 0,
-        first_octet_ms: Some(3),
-        done_ms: 3,
-        reply: Some(Reply::line(220, "mx.example.org ESMTP")),
-        end: End::Complete,
-    };
-    let banner = BannerWire { exchange, early: None, answers_tls: false, source: None };
-    recorder.record(&FIRST, &service, &here, (ms(0), ms(3)), &banner);
+    recorder.record(&Connect, &service, &here, (ms(0), ms(1)), &opened(us));
+    recorder.record(&FIRST, &service, &here, (ms(0), ms(3)), &greeted(3));
     let machine = MachineWire { hostname: "mx".to_owned(), addresses: vec![us] };
     recorder.record(&Machine, &here, &here, (ms(0), ms(1)), &machine);
     let set = [("acl_smtp_connect", "connect"), ("spool_directory", "/var/spool/exim4")];
@@ -78,33 +62,14 @@ fn case(took: u64, silent: bool) -> Case {
     recorder.record(&Exim { program: "exim4".to_owned() }, &here, &here, (ms(0), ms(9)), &exim);
     let question = Rehearsal { program: "exim4".to_owned(), client: "198.51.100.7".parse().unwrap() };
     recorder.record(&question, &here, &here, (ms(9), ms(took)), &rehearsed(took));
-    let answered = DnsResult::Answered {
-        rcode: "NXDOMAIN".to_owned(),
-        aa: false,
-        ad: false,
-        ra: true,
-        answers: Vec::new(),
-        authority: Vec::new(),
-        additional: Vec::new(),
-        ede: Vec::new(),
-        raw: None,
-    };
     for (zone, silent) in [("good.example", false), ("list.example", silent)] {
-        let result = if silent { DnsResult::Silent { waited_ms: 10_000 } } else { answered.clone() };
+        let result = if silent { DnsResult::Silent { waited_ms: 10_000 } } else { no_such_name() };
         let wire = DnsWire { server: resolver, name: format!("1.0.0.127.{zone}"), attempts: Vec::new(), result };
         let question = ListEntry { address: "127.0.0.1".parse().unwrap(), rtype: RecordType::A, via: Via::Own };
         let times = (ms(9), ms(if silent { 10_000 } else { 4 }));
         recorder.record(&question, &Zone::new(zone), &here, times, &wire);
     }
-    let place = VantageRecord {
-        name: "local".to_owned(),
-        kind: "local".to_owned(),
-        source_ip: Some(us),
-        resolver: Some(resolver),
-    };
-    let mut case = Case::new(TargetRecord::default(), Timestamp::now(), vec![place], Terms::default());
-    case.set_observations(recorder.take().0);
-    case
+    case_of(&recorder, us, resolver)
 }
 
 fn says(case: &Case) -> (Vec<(&'static str, Confidence)>, Verdict) {

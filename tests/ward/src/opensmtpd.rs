@@ -58,7 +58,8 @@ impl OpenSmtpd {
             chown(&folder, Some(64005), Some(64005)).map_err(WardError::io(&folder))?;
         }
         relays::keep_log(LOG, "mx1")?;
-        output_of(Command::new("sh").args(["-euc", include_str!("opensmtpd.sh")]))?;
+        let script = concat!(include_str!("relays/smtpd_folders.sh"), include_str!("opensmtpd.sh"));
+        output_of(Command::new("sh").args(["-euc", script]))?;
         let mut command = Command::new("sh");
         let started = Daemon::start("opensmtpd", command.args(["-uc", "/usr/sbin/smtpd; exec sleep infinity"]))?;
         let place = format!("{address}:25");

@@ -36,7 +36,9 @@ impl Relay {
     pub fn start(self) -> Result<Daemon, WardError> {
         let (name, script) = match self {
             Self::Sendmail => ("sendmail", include_str!("relays/sendmail.sh")),
-            Self::OpenSmtpd => ("opensmtpd", include_str!("relays/opensmtpd.sh")),
+            Self::OpenSmtpd => {
+                ("opensmtpd", concat!(include_str!("relays/smtpd_folders.sh"), include_str!("relays/opensmtpd.sh")))
+            }
             Self::Courier => ("courier", include_str!("relays/courier.sh")),
         };
         keep_log(RELAY_LOG, NAME)?;

@@ -457,6 +457,7 @@ macro_rules! step {
         }
     };
 }
+pub(super) use step;
 
 step!(Ehlo, "smtp.ehlo/1", |question, case, on, from| match question.channel {
     Channel::Plain => needs_greeting(case, on, from),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::smtp::{Banner, StepView, StepWire};
+use super::smtp::{Banner, StepView, StepWire, step};
 use crate::case::{Case, Question, Why};
 use crate::subject::{Service, VantageId};
 
@@ -13,17 +13,6 @@ pub const BY_XCLIENT: Banner = Banner { visit: 5 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StrangersRcpt;
 
-impl Question for StrangersRcpt {
-    const PROBE: &'static str = "smtp.rcpt-by-xclient/1";
-    type On = Service;
-    type Wire = StepWire;
-    type View = StepView;
-
-    fn read(wire: StepWire) -> Option<StepView> {
-        Some(StepView::of(wire))
-    }
-
-    fn needs(&self, case: &Case, on: &Service, from: &VantageId) -> Result<(), Why> {
-        case.ask(&BY_XCLIENT, on, from)?.need(|banner| banner.greeted()).map(|_| ())
-    }
-}
+step!(StrangersRcpt, "smtp.rcpt-by-xclient/1", |_, case, on, from| {
+    case.ask(&BY_XCLIENT, on, from)?.need(|banner| banner.greeted()).map(|_| ())
+});

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use futures::future::{join, join_all};
 use tokio::time::Instant;
 
-use super::BEFORE_THE_END;
+use super::before_the_end;
 use super::servers::{Servers, asks_of};
 use crate::probe::{Context, blacklist, host};
 use crate::questions::dns::{RecordType, Records, Via};
@@ -83,7 +83,7 @@ pub(super) async fn rehearse(context: &Context, servers: &Servers<'_>, watched: 
     let mut spared = asks.lists.iter().filter(at_connect).filter(|list| list.spares != Spares::Nobody);
     let looks_up = asks.reverse.is_some() || asks.lists.iter().any(|list| at_connect(&list));
     if spared.next().is_some() || !watched && looks_up {
-        let limit = (context.deadline - BEFORE_THE_END).saturating_duration_since(Instant::now());
+        let limit = before_the_end(context).saturating_duration_since(Instant::now());
         host::rehearsal::of_exim(context, program, limit).await;
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::future::{join_all, join4};
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use self::servers::{Servers, asks_of};
 use super::captured::{Watching, smtp_ports, tried};
@@ -35,8 +35,13 @@ use crate::subject::VantageId;
 use crate::target::Target;
 use crate::vantage::Footprints;
 
-/// How long before the run's end the queue and the log are read at the latest.
+/// How long before the run's end what takes long on the host is over at the latest.
 const BEFORE_THE_END: Duration = Duration::from_secs(5);
+
+/// When that is: a short run has a quarter of its time for what comes then.
+fn before_the_end(context: &Context) -> Instant {
+    context.deadline - BEFORE_THE_END.min(context.options.deadline / 4)
+}
 
 /// Reads this machine, where it is the server under test; the queue and the log once `visited` says that the look from
 /// outside is over, for they tell what became of it.
@@ -49,9 +54,8 @@ pub(super) async fn look(host: Option<&OnHost>, context: Option<&Arc<Context>>, 
     let system = host::resolving::resolv_conf(context, RESOLV_CONF).await;
     let servers = Servers::read(context, instances).await;
     let mail = async {
-        let kept_back = BEFORE_THE_END.min(context.options.deadline / 4);
         // Where the look takes until the end, there is still something to be read.
-        let _ = timeout_at(context.deadline - kept_back, visited.notified()).await;
+        let _ = timeout_at(before_the_end(context), visited.notified()).await;
         if context.options.wants("server-config") {
             mail::read(context, target, &servers).await;
         }
