@@ -77,10 +77,9 @@ pub(super) async fn look(context: &Arc<Context>, target: &Target, first: bool) -
     };
     // Boxed: the parts of a look are large, and a debug build would have them all on its stack.
     let announced = async {
-        // A mailbox that is read is the better proof, and its services are visited as such.
-        let wanted = first && options.wants("dns") && options.mailbox.is_none();
-        if let Some(domain) = target.domain().filter(|_| wanted) {
-            autoconfig::look(context, domain).await;
+        if let Some(domain) = target.domain().filter(|_| first && options.wants("dns")) {
+            // A mailbox that is read is the better proof, and its service is visited as such.
+            autoconfig::look(context, domain, options.mailbox.is_none()).await;
         }
     };
     let besides = join4(control(context), lists, records, announced);

@@ -15,20 +15,23 @@ use crate::subject::Domain;
 /// The most addresses of one target that are tried.
 const MAX_ADDRESSES: usize = 4;
 
-/// Asks for the records, and knocks at what they name.
-pub async fn look(context: &Context, domain: &str) {
+/// Asks for the records and for the addresses of what they name, and where that is wanted knocks there.
+pub async fn look(context: &Context, domain: &str, knocks: bool) {
     join_all(READING.iter().map(|service| async move {
         let name = format!("{service}.{domain}");
         let question = Records { rtype: RecordType::Srv, via: Via::Own };
         let wire = context.lookup(&question, &Domain::new(&name), Via::Own, &name, RecordType::Srv).await;
         let named = targets(&Dns { wire });
-        join_all(named.into_iter().map(|(host, port)| async move { knock(context, &host, port).await })).await
+        join_all(named.into_iter().map(|(host, port)| async move { one(context, &host, port, knocks).await })).await
     }))
     .await;
 }
 
-async fn knock(context: &Context, host: &str, port: u16) {
+async fn one(context: &Context, host: &str, port: u16, knocks: bool) {
     let addresses = dns::addresses(context, host, Via::Own).await;
+    if !knocks {
+        return;
+    }
     let ways: Vec<Way> = addresses
         .into_iter()
         .take(MAX_ADDRESSES)

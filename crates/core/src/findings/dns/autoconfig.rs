@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 
 use super::super::ways::{address_answers, senders_shut};
-use super::super::{At, Found, Key, Rule, State, Told};
+use super::super::{At, Found, Key, Rule, State, Told, services};
 use crate::case::{ObsId, Why};
 use crate::questions::autoconfig::{READING, SENDING, targets};
 use crate::questions::dns::{RecordType, Records, Via};
-use crate::questions::tcp::{Connect, Opened};
+use crate::questions::tcp::{Connect, Opened, Role};
 use crate::subject::{Domain, Host, Service};
 
 pub(super) const RULES: &[Rule] = &[Rule::domain(&["autoconfig-srv-wrong"], srv)];
+
+/// What the service of a mailbox under test may be.
+const MAILBOX: &[Role] = &[Role::Imap, Role::Imaps, Role::Pop3, Role::Pop3s];
 
 /// Where a record leads.
 enum Leads {
@@ -74,10 +77,11 @@ fn leads(at: &At<'_, Domain>, host: &str, port: u16) -> Result<Leads, Why> {
         return Ok(Leads::NoAddress(vec![v4.id(), v6.id()]));
     }
     let (mut refused, mut unsure) = (Vec::new(), None);
+    let read_from = services(at.case, MAILBOX, &at.from, true);
     for ip in addresses {
         let service = Service(SocketAddr::new(ip, port));
-        // That users can send by no port at all is said as such.
-        if senders_shut(at.case, &service, &at.from) {
+        // That users can send by no port at all, or that their mailbox cannot be reached, is said as such.
+        if senders_shut(at.case, &service, &at.from) || read_from.contains(&service) {
             return Ok(Leads::Somewhere);
         }
         match at.ask_of(&Connect, &service) {
