@@ -54,33 +54,33 @@ fn ours(report: &Report) -> &'static str {
     }
 }
 
-/// Both verdicts on a tree that is so, Unbound's second.
-fn compared(way: &str, ours_then_unbounds: [&str; 2]) -> Result<Report, WardError> {
+/// Our report on a tree that is so, and both verdicts, Unbound's second, which must be one of those given.
+fn compared(way: &str, possible: &[[&str; 2]]) -> Result<Report, WardError> {
     let system = start(way)?;
     let (theirs, said) = unbounds(&system)?;
     let report = system.check(&["clinic.example"])?;
     let verdicts = [ours(&report), theirs];
-    if verdicts == ours_then_unbounds {
+    if possible.contains(&verdicts) {
         return Ok(report);
     }
     Err(WardError::Wrong(format!("{way}: we and Unbound say {verdicts:?}; Unbound:\n{said}")))
 }
 
 fn secure(way: &str) -> Result<(), WardError> {
-    let report = compared(way, ["secure"; 2])?;
+    let report = compared(way, &[["secure"; 2]])?;
     report.healthy_with(&TRUE_ADVICE)?;
     report.has_check("dnssec-bogus", "clear")
 }
 
 /// No fault of the domain's, but its TLSA records bind nobody.
 fn insecure(way: &str) -> Result<(), WardError> {
-    let report = compared(way, ["insecure"; 2])?;
+    let report = compared(way, &[["insecure"; 2]])?;
     report.names_only("at-risk", "dane-without-dnssec", &TRUE_ADVICE)?;
     report.has_check("dnssec-bogus", "clear")
 }
 
 fn bogus(way: &str, reason: &str) -> Result<Report, WardError> {
-    let report = compared(way, ["bogus"; 2])?;
+    let report = compared(way, &[["bogus"; 2]])?;
     report.names_only("broken", "dnssec-bogus", &TRUE_ADVICE)?;
     report.tells("reason", reason)?;
     report.explains("mx-lookup-failed")?;
@@ -122,15 +122,17 @@ trial! {
 
     signatures_of_the_root_that_have_expired {
         // No domain can mend that: the resolvers that are given such a root fail for everybody.
-        let report = compared("signatures-expired-at-the-root", ["nothing", "bogus"])?;
+        let report = compared("signatures-expired-at-the-root", &[["nothing", "bogus"]])?;
         report.names_only("inconclusive", "resolver-servfail", &TRUE_ADVICE)?;
         report.has_check("dnssec-bogus", "unknown")
     }
 
     signatures_that_have_expired_at_one_server {
-        // Unbound wants an answer and asks the other server; whoever must mend the zone wants to know of the first.
-        let report = compared("signatures-expired-at-one-server", ["bogus", "secure"])?;
-        report.names_only("degraded", "dnssec-bogus", &TRUE_ADVICE)?;
+        // A resolver wants an answer and asks again, a few times, a server that it draws: nearly always the other one is
+        // among them, and then mail arrives. Whoever must mend the zone wants to know of the first.
+        let report = compared("signatures-expired-at-one-server", &[["bogus", "secure"], ["bogus"; 2]])?;
+        let lucky = report.has_check("resolver-servfail", "clear").is_ok();
+        report.names_only(if lucky { "degraded" } else { "broken" }, "dnssec-bogus", &TRUE_ADVICE)?;
         report.tells("server", TREE_ADDRESSES[2][1])
     }
 }

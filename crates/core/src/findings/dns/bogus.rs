@@ -140,6 +140,8 @@ struct Flawed {
     flaw: Flaw,
     /// Nobody who validates learns any more where the domain's mail goes.
     blocks: bool,
+    /// The servers that give such an answer to the same question.
+    servers: Vec<SocketAddr>,
     /// The answers of other servers to the same question that do fit.
     fitting: Vec<ObsId>,
     /// It is a zone above the domain's own that does not fit.
@@ -161,14 +163,15 @@ fn judge(at: &At<'_, Domain>, chain: &Chain) -> Judged {
         .chain([(at.on.as_str().to_owned(), RecordType::Txt)])
         .map(|(name, rtype)| (false, chain.verdicts(&name, rtype)));
     for (of_mx, verdicts) in std::iter::once((true, mx.clone())).chain(others) {
-        let flaw = verdicts.iter().find_map(|(_, _, verdict)| match verdict {
-            Verdict::Bogus(flaw) => Some(flaw.clone()),
+        let flawed = verdicts.iter().filter_map(|(server, _, verdict)| match verdict {
+            Verdict::Bogus(flaw) => Some((*server, flaw.clone())),
             _ => None,
         });
-        if let Some(flaw) = flaw {
+        let (servers, flaws): (Vec<SocketAddr>, Vec<Flaw>) = flawed.unzip();
+        if let Some(flaw) = flaws.into_iter().next() {
             let fitting = fitting(&verdicts);
             let above = flaw.zone != zone && lies_in(&zone, &flaw.zone);
-            return Judged::Flawed(Flawed { blocks: of_mx && fitting.is_empty(), above, flaw, fitting });
+            return Judged::Flawed(Flawed { blocks: of_mx && fitting.is_empty(), above, flaw, servers, fitting });
         }
     }
     match fitting(&mx) {
@@ -183,10 +186,13 @@ fn fitting(verdicts: &[(SocketAddr, ObsId, Verdict)]) -> Vec<ObsId> {
 }
 
 fn by_validation(at: &At<'_, Domain>, found: &mut Found<'_>, flawed: &Flawed, refusals: &[Refusal<'_>]) {
-    let Flawed { flaw, blocks, fitting, above } = flawed;
+    let Flawed { flaw, blocks, servers, fitting, above } = flawed;
     let only = match fitting.as_slice() {
         [] => String::new(),
-        _ => format!("; that is so at {}, and not at every server of the zone", flaw.server),
+        _ => {
+            let servers: Vec<String> = servers.iter().map(SocketAddr::to_string).collect();
+            format!("; that is so at {}, and not at every server of the zone", servers.join(" and "))
+        }
     };
     let finding = found
         .is(at.on.clone())
