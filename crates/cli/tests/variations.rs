@@ -16,7 +16,7 @@ use common::{PROGRAM, story};
 use hickory_proto::rr::RData;
 use maildoctor_exam::command;
 use maildoctor_lab::DOMAIN;
-use maildoctor_lab::dns::{View, Zones, data};
+use maildoctor_lab::dns::{Fault, View, Zones, data};
 use maildoctor_lab::net::Plan;
 use maildoctor_lab::scenario::{Action, Role, Rule, Scenario};
 use serde_json::Value;
@@ -97,6 +97,15 @@ const VARIATIONS: &[Variation] = &[
                 zones.add(&format!("{name}.lab.example"), data::txt("v=spf1 -all"));
             }
             zones.add("autoconfig.lab.example", data::address(plan.web()));
+        },
+        ..USUAL
+    },
+    Variation {
+        name: "name servers and resolvers from before EDNS",
+        zones: |zones, _| {
+            // They can carry no signatures either.
+            zones.leave_unsigned();
+            zones.break_below("", Fault::WithoutEdns);
         },
         ..USUAL
     },

@@ -56,6 +56,8 @@ pub enum Fault {
     Bogus,
     /// It answers with octets that are no DNS message.
     Garbage,
+    /// It is from before EDNS: FORMERR to whoever uses it (RFC 6891 section 7), an answer to everybody else.
+    WithoutEdns,
 }
 
 /// Records and misbehaviour by name, for each view.
@@ -431,6 +433,12 @@ async fn reply(zones: &Shared, view: View, octets: &[u8], udp: bool) -> Option<V
         Some(Fault::Bogus) if !question.metadata.checking_disabled => {
             message.metadata.response_code = ResponseCode::ServFail;
             message.metadata.authentic_data = false;
+        }
+        Some(Fault::WithoutEdns) if question.edns.is_some() => {
+            // Such servers send back no more than the header.
+            message.queries.clear();
+            message.metadata.response_code = ResponseCode::FormErr;
+            return message.to_vec().ok();
         }
         Some(Fault::Garbage) => return Some(b"this is no DNS message".to_vec()),
         Some(Fault::Code(code)) => {

@@ -128,7 +128,7 @@ fn by_resolver(at: &At<'_, Domain>, found: &mut Found<'_>, refusal: &Refusal<'_>
 /// What our own validation says of the answers that mail lives by.
 enum Judged {
     /// One does not fit.
-    Flawed(Flawed),
+    Flawed(Box<Flawed>),
     /// They fit, or are proven to be unsigned: what shows it.
     Fits(Vec<ObsId>),
     /// It cannot be told.
@@ -171,7 +171,8 @@ fn judge(at: &At<'_, Domain>, chain: &Chain) -> Judged {
         if let Some(flaw) = flaws.into_iter().next() {
             let fitting = fitting(&verdicts);
             let above = flaw.zone != zone && lies_in(&zone, &flaw.zone);
-            return Judged::Flawed(Flawed { blocks: of_mx && fitting.is_empty(), above, flaw, servers, fitting });
+            let blocks = of_mx && fitting.is_empty();
+            return Judged::Flawed(Box::new(Flawed { blocks, above, flaw, servers, fitting }));
         }
     }
     match fitting(&mx) {
