@@ -190,6 +190,27 @@ fn port_25_outside_is_blocked_only_where_nothing_ever_gets_out() {
 }
 
 #[test]
+fn an_agent_without_room_is_a_full_disk_and_no_broken_agent() {
+    let waits = |reason: &str| vec![message(Standing::Deferred, 2 * HOUR, "anna@clinic.example", reason)];
+    let complaint = |line: &str| {
+        let log = LogWire { complaints: vec![line.to_owned()], whole: true, ..LogWire::default() };
+        let said = "host mx1[private/dovecot-lmtp] said: 451 4.2.0 <anna@clinic.example> Internal error occurred";
+        let building = Building::about_the_domain().queue(waits(said));
+        building.seen(&Log { source: "/var/log/dovecot.log".to_owned() }, &log).diagnosis()
+    };
+    let room = "lmtp(anna@clinic.example): Error: write(/var/vmail/anna/tmp/1) failed: No space left on device";
+    assert_eq!(found(&complaint(room)), [("disk-full", true), ("queue-stuck", false)]);
+    let rights = "lmtp(anna@clinic.example): Error: open(/var/vmail/anna/tmp/1) failed: Permission denied";
+    assert_eq!(found(&complaint(rights)), [("transport-broken", true), ("queue-stuck", false)]);
+    let own = waits("maildir delivery failed: create maildir file /var/vmail/anna/tmp/1: No space left on device");
+    let diagnosis = Building::about_the_domain().queue(own).log(0, 0).diagnosis();
+    assert_eq!(found(&diagnosis), [("disk-full", true), ("queue-stuck", false)]);
+    let theirs = waits("host mail.outside.example[198.51.100.80] said: 452 4.3.1 Insufficient system storage");
+    let diagnosis = Building::about_the_domain().queue(theirs).log(0, 0).diagnosis();
+    assert_eq!(found(&diagnosis), [("queue-stuck", true)], "another's disk");
+}
+
+#[test]
 fn a_disk_is_full_where_the_server_says_so_and_not_before() {
     let postfix = |available, files, left| {
         let settings = [("message_size_limit", "1000000"), ("queue_minfree", "0")];

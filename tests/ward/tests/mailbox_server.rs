@@ -85,4 +85,13 @@ trial! {
         report.names_only("broken", "transport-broken", TRUE_ADVICE)?;
         report.tells("log", "Permission denied")
     }
+
+    it_has_no_room_for_the_mailbox {
+        let full = "mkdir -p /var/vmail; mount -t tmpfs -o size=64k,mode=755,uid=64005,gid=64005 tmpfs /var/vmail";
+        output_of(Command::new("sh").args(["-euc", full]))?;
+        let report = round_trip(|_| (), "head -c 61440 /dev/zero > /var/vmail/archive")?;
+        report.names_only("broken", "disk-full", TRUE_ADVICE)?;
+        report.tells("path", "/var/vmail")?;
+        report.explains("accepted-not-delivered")
+    }
 }

@@ -74,4 +74,13 @@ trial! {
         let system = with("smtpd_recipient_restrictions", "reject_rbl_client list.example")?;
         system.check(&["anna@clinic.example"])?.names("broken", "rcpt-rejected-dnsbl")
     }
+
+    a_store_that_is_down_for_everybody {
+        // By its code the reply says that one mailbox is closed, and a mailbox that cannot exist gets the same.
+        let system = Plan::healthy_but(|plan| { plan.postfix.set("virtual_transport", "retry:4.2.1 mailbox store is down"); })?;
+        let report = system.check(&["anna@clinic.example"])?;
+        report.names("degraded", "rcpt-deferred")?;
+        report.says("to a mailbox that cannot exist it says the same")?;
+        report.has_check("vrfy-enabled", "clear")
+    }
 }

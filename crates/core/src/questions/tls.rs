@@ -162,6 +162,11 @@ impl Certificate {
         })
     }
 
+    /// The names that it is for, as a sentence has them.
+    pub fn names_in_words(&self) -> String {
+        if self.names.is_empty() { "no name at all".to_owned() } else { self.names.join(", ") }
+    }
+
     /// Whether it is for a name or an address (RFC 6125 section 6.4: a wildcard stands for one whole
     /// label at the left).
     pub fn is_for(&self, name: &str) -> bool {
@@ -256,7 +261,7 @@ impl TlsView {
             .or_else(|| (now < leaf.not_before).then(|| format!("is not valid before {}", day(leaf.not_before))))
             .or_else(|| match self.wire.server_name.as_deref() {
                 Some(name) if leaf.is_for(name) => None,
-                Some(name) => Some(format!("is for {}, and not for {name}", leaf.names.join(", "))),
+                Some(name) => Some(format!("is for {}, and not for {name}", leaf.names_in_words())),
                 None => Some("was asked for without a name".to_owned()),
             })?;
         Some(format!("its certificate {wrong}"))

@@ -64,6 +64,7 @@ impl<'h> Servers<'h> {
         };
         let mut paths: Vec<String> = self.postfix.iter().flat_map(of_postfix).collect();
         paths.extend(self.exim.iter().filter_map(|(_, exim)| exim.setting("spool_directory")).map(str::to_owned));
+        paths.extend(self.dovecot.iter().flat_map(DovecotWire::mailboxes).map(str::to_owned));
         let mut known = BTreeSet::new();
         for path in paths.iter().filter(|path| path.starts_with('/')) {
             if host::machine::device(path).is_some_and(|device| known.insert(device)) {

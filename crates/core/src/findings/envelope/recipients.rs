@@ -11,7 +11,7 @@ use super::super::replies::code_among;
 use super::super::reputation::was_asked;
 use super::super::ways::{another_takes, called, null_refused_at_rcpt, rcpt, target_rcpt};
 use super::super::{At, Found, Key, Rule, State, Told};
-use crate::case::{Seen, Why};
+use crate::case::{ObsId, Seen, Why};
 use crate::questions::smtp::{Recipient, StepView};
 use crate::questions::tcp::Role;
 use crate::subject::Service;
@@ -48,6 +48,12 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     };
     // What another rule answers for hides what this one looks for.
     let code = code_among(Phase::Rcpt, meaning, CODES).ok_or(Why::Denied(seen.id()))?;
+    let everybody = said_of_everybody(at, meaning);
+    let code = match everybody {
+        Some(_) if reply.class() == 4 => "rcpt-deferred",
+        Some(_) => "recipient-refused",
+        None => code,
+    };
     // What only one exchanger of several says is a question of preference (mx-preference-inverted, mx-wrong-host).
     if matches!(meaning, Meaning::Deferred | Meaning::Refused | Meaning::DomainUnknown) && another_takes(at) {
         return Ok(State::Clear);
@@ -86,6 +92,10 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         "server-config-error" => format!("{server} says that it is set up wrongly: \"{quoted}\""),
         _ => format!("{server} refuses {recipient}: \"{quoted}\""),
     };
+    let says = match &everybody {
+        Some(_) => format!("{says}; to a mailbox that cannot exist it says the same"),
+        None => says,
+    };
     let finding = found
         .is_a(code, Key::Named(recipient.clone()))
         .says(says)
@@ -94,6 +104,9 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         .detail("reply", quoted)
         .detail("code", reply.code)
         .witnessed(seen.id());
+    if let Some(other) = everybody {
+        finding.witnessed(other);
+    }
     if let Some(enhanced) = reply.enhanced() {
         finding.detail("enhanced_code", enhanced.to_string());
     }
@@ -112,6 +125,13 @@ fn target(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
         found.suggest_with(code, why, format!("--dnsbl={}", shell_word(&zone)));
     }
     found.state()
+}
+
+/// The same words for a mailbox that cannot exist: then they are not about the one under test.
+fn said_of_everybody(at: &At<'_, Service>, meaning: Meaning) -> Option<ObsId> {
+    let of_one = matches!(meaning, Meaning::DisabledRecipient | Meaning::FullMailbox);
+    let other = rcpt(at, Recipient::Random).ok()?;
+    (of_one && other.meaning == Some(meaning)).then(|| other.id())
 }
 
 /// That a reply to RCPT says something of the recipient: a refusal of us, of the sender or of everybody does not.

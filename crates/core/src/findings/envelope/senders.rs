@@ -178,11 +178,12 @@ fn slow(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn vrfy(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Vrfy)?;
     let reply = seen.need(|v| v.reply())?;
-    let tells = matches!(reply.code, 250 | 251 | 550 | 551 | 553)
-        && !matches!(
-            seen.meaning,
-            Some(Meaning::RelayDenied | Meaning::AuthRequired | Meaning::TlsRequired | Meaning::Refused)
-        );
+    // A refusal tells something only where it is about the mailbox that cannot exist.
+    let tells = match reply.code {
+        250 | 251 => true,
+        550 | 551 | 553 => seen.meaning == Some(Meaning::UnknownRecipient),
+        _ => false,
+    };
     if tells {
         found
             .is(Key::Named("VRFY".to_owned()))

@@ -14,7 +14,7 @@ use crate::questions::host::log::Log;
 use crate::questions::mailbox::{Arrival, ArrivalWire, Arrived, Login, LoginResult};
 use crate::questions::smtp::Path;
 use crate::questions::tcp::{Connect, Role};
-use crate::questions::tls::Handshake;
+use crate::questions::tls::{Certificate, Handshake};
 use crate::subject::{Account, Service};
 
 /// The rules of this area.
@@ -92,12 +92,12 @@ fn login_failed(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
 fn cert_problem(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Handshake)?;
     seen.need(|h| h.done())?;
-    if !seen.verified(at.case.as_of()) {
-        let names = seen.leaf().map(|l| l.names.join(", ")).unwrap_or_default();
+    if let Some(why) = seen.distrust(at.case.as_of()) {
+        let names = seen.leaf().map(Certificate::names_in_words).unwrap_or_default();
         found
             .is(at.on)
             .says(format!(
-                "the certificate of {} port {} does not verify (it is for {names})",
+                "mail programs do not trust {} port {}: {why}",
                 called(at.case, &at.on, &at.from),
                 at.on.0.port()
             ))

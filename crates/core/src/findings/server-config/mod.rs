@@ -1,7 +1,9 @@
 //! What only the server itself can tell: its queue, its log, its sockets, its disks, its settings. Its clock is told by its
 //! banner as well.
 
+mod chroot;
 pub(super) mod clock;
+mod disk;
 pub(super) mod dovecot;
 mod kept_back;
 mod opensmtpd;
@@ -9,7 +11,6 @@ mod processes;
 mod programs;
 pub(super) mod proxied;
 mod queue;
-mod resources;
 mod service;
 mod startup;
 mod transport;
@@ -24,7 +25,8 @@ pub(super) fn rules() -> Vec<Rule> {
         transport::RULES,
         service::RULES,
         dovecot::RULES,
-        resources::RULES,
+        disk::RULES,
+        chroot::RULES,
         clock::RULES,
         programs::RULES,
         processes::RULES,

@@ -28,6 +28,12 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
         };
         let reason = oldest.reasons().map(|(_, reason)| reason).find(|reason| obstacle(reason) == Obstacle::Agent);
         let reason = reason.unwrap_or_default();
+        let recipient = oldest.recipients.first().map_or("", |waiting| waiting.address.as_str());
+        let complaint = complained(at.case, &[Complaint::Delivery]).filter(|(_, line)| concerns(line, recipient));
+        // The agent works, and has no room: disk-full says so.
+        if complaint.is_some_and(|(_, line)| obstacle(line) == Obstacle::Disk) {
+            continue;
+        }
         let finding = found.is(Key::Named("agent".to_owned()));
         finding
             .says(format!(
@@ -43,10 +49,7 @@ fn transport(at: &At<'_, VantageId>, found: &mut Found<'_>) -> Told {
             .claims(looked.queue.id(), Share::Whole, Basis::Witnessed);
         explains_what_is_missed(at, finding, &failing);
         log_proof(at, finding, oldest);
-        let recipient = oldest.recipients.first().map_or("", |waiting| waiting.address.as_str());
-        if let Some((id, line)) =
-            complained(at.case, &[Complaint::Delivery]).filter(|(_, line)| concerns(line, recipient))
-        {
+        if let Some((id, line)) = complaint {
             let says = format!("{}; Dovecot's log says \"{}\"", finding.says, message(line));
             finding.says(says).detail("log", line).witnessed(id);
         }

@@ -125,8 +125,7 @@ fn name_mismatch(at: &At<'_, Service>, found: &mut Found<'_>) -> Told {
     };
     // Who signs his own certificate gets one sentence about it, not two.
     if !leaf.is_for(wanted) && seen.wire.trust != Some(Trust::SelfSigned) {
-        let names = if leaf.names.is_empty() { "no name at all".to_owned() } else { leaf.names.join(", ") };
-        let says = format!("is for {names}, and not for {wanted}");
+        let says = format!("is for {}, and not for {wanted}", leaf.names_in_words());
         if let Some(finding) = about_unless_dane(at, found, &seen, leaf, &says, Some(Misfit::Name))? {
             finding.detail("name", wanted);
         }

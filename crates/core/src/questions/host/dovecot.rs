@@ -13,7 +13,7 @@ use crate::subject::VantageId;
 pub struct Dovecot {}
 
 /// The settings that are kept, by name. Others stay on the host: some hold passwords.
-pub const KEPT: [&str; 4] = ["base_dir", "listen", "log_path", "protocols"];
+pub const KEPT: [&str; 7] = ["base_dir", "listen", "log_path", "mail_home", "mail_location", "mail_path", "protocols"];
 
 /// The most services that are kept.
 const MAX_SERVICES: usize = 200;
@@ -94,10 +94,26 @@ impl DovecotWire {
         (!own.sockets.iter().any(|path| path == socket)).then_some(Deaf::Elsewhere(&own.sockets))
     }
 
+    /// The folders below which its settings have the mailboxes, as far as these are the same for all users.
+    pub fn mailboxes(&self) -> impl Iterator<Item = &str> {
+        // `maildir:/var/vmail/%n:INDEX=/var/index/%n`; since Dovecot 2.4 the path stands alone.
+        let location =
+            self.setting("mail_location").and_then(|location| location.split_once(':')).map(|(_, path)| path);
+        let all = [location, self.setting("mail_path"), self.setting("mail_home")];
+        all.into_iter().flatten().filter_map(everybodys)
+    }
+
     /// The file that it writes its log to; `None` where it goes to syslog.
     pub fn log(&self) -> Option<&str> {
         self.setting("log_path").filter(|path| path.starts_with('/') && !path.starts_with("/dev/"))
     }
+}
+
+/// The folder of a path in which variables stand for users, such as `/var/vmail/%d/%n`: as far as it is everybody's.
+fn everybodys(path: &str) -> Option<&str> {
+    let fixed = path.split(['%', ':']).next()?;
+    let folder = if fixed.len() == path.len() { fixed } else { fixed.rsplit_once('/')?.0 };
+    folder.starts_with('/').then_some(folder)
 }
 
 /// What `doveconf -a` prints: `name = value` lines in nested sections.
@@ -164,6 +180,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn mailboxes_lie_where_no_variable_stands_yet() {
+        for (location, folder) in [
+            ("maildir:/var/vmail/%d/%n", Some("/var/vmail")),
+            ("maildir:/var/vmail/%n/Maildir:INDEX=/var/index/%n", Some("/var/vmail")),
+            ("mdbox:/srv/mail/shared:ALT=/srv/old", Some("/srv/mail")),
+            ("mbox:/srv/mail", Some("/srv/mail")),
+            ("maildir:~/Maildir", None),
+            ("", None),
+        ] {
+            let settings = BTreeMap::from([("mail_location".to_owned(), location.to_owned())]);
+            let wire = DovecotWire { settings, ..DovecotWire::default() };
+            assert_eq!(wire.mailboxes().collect::<Vec<_>>(), Vec::from_iter(folder), "{location}");
+        }
+    }
 
     const PRINTED: &str = "\
 # 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf

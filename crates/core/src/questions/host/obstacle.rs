@@ -49,16 +49,17 @@ const SILENT: [&str; 2] = ["connection timed out", "no route to host"];
 pub fn obstacle(reason: &str) -> Obstacle {
     let lower = reason.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&DISK) {
-        return Obstacle::Disk;
-    }
     // A reply is quoted as `host NAME[ADDRESS] said: …`: whatever stands in it is the words of somebody else.
     let Some((peer, port)) = peer(&lower) else {
+        if says(&DISK) {
+            return Obstacle::Disk;
+        }
         let local_in_exim = lower.contains(" t=") && lower.contains(" defer (") && says(&SHUT);
         return if says(&AGENT) || local_in_exim { Obstacle::Agent } else { Obstacle::Other };
     };
     let on_this_machine = peer.contains('/') || peer.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     match peer.parse::<IpAddr>() {
+        _ if on_this_machine && says(&DISK) => Obstacle::Disk,
         _ if on_this_machine && (says(&SHUT) || says(&AGENT)) => Obstacle::Agent,
         Ok(ip) if !on_this_machine && port.is_none_or(|port| port == 25) && says(&SILENT) => Obstacle::Silent(ip),
         _ => Obstacle::Other,
@@ -128,6 +129,11 @@ mod tests {
             ("connect to relay.example[198.51.100.80]:587: Connection timed out", Obstacle::Other),
             ("host mail.outside.example[198.51.100.80] said: 451 4.3.0 internal error occurred", Obstacle::Other),
             ("cannot update mailbox /var/mail/anna: No space left on device", Obstacle::Disk),
+            ("host mail.outside.example[198.51.100.80] said: 452 4.3.1 Insufficient system storage", Obstacle::Other),
+            (
+                "lmtp(anna@clinic.example): Error: write(/var/vmail/anna/tmp/1) failed: No space left on device",
+                Obstacle::Disk,
+            ),
             (
                 "Host or domain name not found. Name service error for name=x.example type=MX: Host not found",
                 Obstacle::Other,
