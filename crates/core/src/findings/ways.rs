@@ -129,11 +129,11 @@ pub(super) fn another_takes(at: &At<'_, Service>) -> bool {
 
 /// Whether a submission port matters: submission is expected, and neither 587 nor 465 of the address lets anybody in.
 pub(super) fn senders_shut(case: &Case, service: &Service, from: &VantageId) -> bool {
+    let all = services(case, &[Role::Submission, Role::Smtps], from, false);
+    let mut own = all.iter().filter(|s| s.0.ip() == service.0.ip()).peekable();
     case.terms.submission_expected
-        && services(case, &[Role::Submission, Role::Smtps], from, false)
-            .iter()
-            .filter(|s| s.0.ip() == service.0.ip())
-            .all(|s| case.ask(&Connect, s, from).is_ok_and(|c| c.open().is_none()) || cut(case, s, from).is_some())
+        && own.peek().is_some()
+        && own.all(|s| case.ask(&Connect, s, from).is_ok_and(|c| c.open().is_none()) || cut(case, s, from).is_some())
 }
 
 /// Where a service that takes the connection cuts it without a word.
