@@ -56,14 +56,20 @@ pub struct TraceReport {
 pub struct HopReport {
     /// Its number, from 1.
     pub number: usize,
-    /// The client, as it called itself.
+    /// The client, by the name that the server wrote first.
     pub from: Option<String>,
+    /// How the client called itself, where the server wrote that beside another name.
+    #[serde(default)]
+    pub helo: Option<String>,
     /// The client's address.
     pub address: Option<std::net::IpAddr>,
     /// The server that took the message.
     pub by: Option<String>,
     /// The protocol (RFC 3848).
     pub with: Option<String>,
+    /// Whether the message was fetched from a mailbox there, and not sent: its way had ended before.
+    #[serde(default)]
+    pub fetched: bool,
     /// Whether it came by TLS; null where the hop does not say.
     pub encrypted: Option<bool>,
     /// The version of TLS.
@@ -219,9 +225,11 @@ fn hops(message: &Message) -> Vec<HopReport> {
         out.push(HopReport {
             number: place + 1,
             from: hop.from.clone(),
+            helo: hop.helo.clone(),
             address: hop.address,
             by: hop.by.clone(),
             with: hop.with.clone(),
+            fetched: hop.is_fetched(),
             encrypted: hop.is_encrypted(),
             tls: hop.tls.clone(),
             authenticated: hop.is_authenticated(),
