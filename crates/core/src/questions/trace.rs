@@ -135,7 +135,8 @@ impl Question for Received {
         let of = |name: &'static str| wire.fields.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name));
         let hops: Vec<Hop> = of("Received").take(MAX_HOPS).map(|(_, value)| received::parse(value)).collect();
         let (results, others) = results(&wire.fields, &hops);
-        let (way, filters) = (Way::of(&hops), filters::read(&wire.fields));
+        let filters = filters::read(&wire.fields, results.as_ref(), house::size(&hops));
+        let way = Way::of(&hops);
         Some(Message { hops, way, results, others, filters, wire })
     }
 }

@@ -132,6 +132,9 @@ pub struct Filter {
     pub limit: Option<String>,
     /// Its reasons.
     pub reasons: Vec<String>,
+    /// Whether it wrote that before the receiving house had the message.
+    #[serde(default)]
+    pub earlier: bool,
 }
 
 /// The report of the traced message in a case; `None` where the case holds none.
@@ -155,6 +158,7 @@ pub fn report(case: &Case) -> Option<TraceReport> {
         score: filter.score.clone(),
         limit: filter.limit.clone(),
         reasons: filter.reasons.clone(),
+        earlier: filter.earlier,
     });
     Some(TraceReport {
         schema: SCHEMA.to_owned(),
@@ -182,7 +186,7 @@ pub fn report(case: &Case) -> Option<TraceReport> {
 }
 
 /// Where a check comes to something else now than the receiving server found.
-fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
+pub(super) fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
     let server = then.server.as_deref().unwrap_or("the receiving server");
     let mut out = Vec::new();
     for method in ["spf", "dkim", "arc", "dmarc"] {
@@ -193,6 +197,10 @@ fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
         let holds = |results: &[MethodResult]| results.iter().any(|result| result.result == "pass");
         let (Some(first), Some(last)) = (then.first(), now.first()) else { continue };
         let name = method.to_uppercase();
+        if now.iter().any(|result| result.result == "temperror") && !holds(&now) {
+            // Nobody was asked, or nobody answered: whether it still holds is not known.
+            continue;
+        }
         match (holds(&then), holds(&now)) {
             (true, false) => {
                 let why = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();

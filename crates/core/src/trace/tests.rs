@@ -83,6 +83,16 @@ fn what_the_sender_could_have_written_proves_nothing() {
 }
 
 #[test]
+fn what_was_not_asked_has_not_changed() {
+    let wire = |result: &str| {
+        let results = format!("mx.example.org; dkim={result} header.d=example.net");
+        maildoctor_wire::auth_results::parse(&results).unwrap()
+    };
+    assert_eq!(super::model::differences(&wire("pass"), &wire("temperror").results).len(), 0);
+    assert_eq!(super::model::differences(&wire("pass"), &wire("fail").results).len(), 1);
+}
+
+#[test]
 fn a_wrong_form_is_the_clients_and_counts() {
     let report = traced(&SOUND.replacen("Date: ", "X-Date: ", 1));
     assert_eq!((report.findings[0].party, report.verdict), (Party::Client, Verdict::AtRisk));

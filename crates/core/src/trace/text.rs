@@ -44,7 +44,8 @@ pub fn render(report: &TraceReport, style: Style) -> String {
         let score = filter.score.as_ref().map(|score| format!(", {score}")).unwrap_or_default();
         let limit = filter.limit.as_ref().map(|limit| format!(" of {limit}")).unwrap_or_default();
         let why = if filter.reasons.is_empty() { String::new() } else { format!(": {}", filter.reasons.join(", ")) };
-        format!("{}: {verdict}{score}{limit}{why}", filter.filter)
+        let when = if filter.earlier { ", before the message came here" } else { "" };
+        format!("{}{when}: {verdict}{score}{limit}{why}", filter.filter)
     });
     section(&mut out, "Filters", &filters.collect::<Vec<_>>(), style, width);
     for (place, finding) in report.findings.iter().enumerate() {

@@ -76,12 +76,16 @@ fn slow(at: &At<'_, Mail>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// The most reasons of a filter that are told; the heaviest come first.
+const MAX_REASONS: usize = 10;
+
 fn junk(at: &At<'_, Mail>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Received)?;
-    if let Some(filter) = seen.filters.iter().find(|filter| filter.junk == Some(true)) {
+    if let Some(filter) = seen.filters.iter().find(|filter| filter.junk == Some(true) && !filter.earlier) {
         let scored = filter.scored();
         let scored = if scored.is_empty() { scored } else { format!(" ({scored})") };
-        let why = if filter.reasons.is_empty() { String::new() } else { format!(": {}", filter.reasons.join(", ")) };
+        let heaviest: Vec<&str> = filter.reasons.iter().take(MAX_REASONS).map(String::as_str).collect();
+        let why = if heaviest.is_empty() { String::new() } else { format!(": {}", heaviest.join(", ")) };
         found
             .is(Key::Named(filter.filter.to_owned()))
             .says(format!("{} takes the message for junk{scored}{why}", filter.filter))
