@@ -5,6 +5,7 @@
 mod afresh;
 mod filters;
 mod house;
+mod lists;
 
 use std::net::IpAddr;
 
@@ -19,6 +20,7 @@ use crate::subject::Mail;
 pub use afresh::{Checked, Seals, SealsWire, Signature, SignatureWire};
 pub use filters::Filtered;
 pub use house::related;
+pub use lists::List;
 
 /// The most hops that are read.
 const MAX_HOPS: usize = 100;
@@ -73,6 +75,16 @@ impl Message {
     /// The value of the topmost field of a name.
     pub fn value<'m>(&'m self, name: &'m str) -> Option<&'m str> {
         self.values(name).next()
+    }
+
+    /// The list that it went over.
+    pub fn list(&self) -> Option<List> {
+        lists::of(self)
+    }
+
+    /// How many hops there are, told or not.
+    pub fn hop_count(&self) -> usize {
+        self.values("Received").count()
     }
 
     /// The domain of the author: of the one address in the one From.
@@ -256,6 +268,39 @@ mod tests {
             ("Received", "from a.example.net ([192.0.2.1] helo=b.example.net) by mx.example.org with esmtp id 1; x");
         assert_eq!(of(&[exim]).unwrap().helo, "b.example.net");
         assert_eq!(of(&[("Received", "from localhost ([127.0.0.1]) by mx.example.org with ESMTP id 1; x")]), None);
+    }
+
+    #[test]
+    fn lists_that_pass_on_and_mailings_of_their_authors() {
+        let of = |from: &'static str, fields: &[(&'static str, &'static str)]| {
+            let from = [("From", from)];
+            message(&[&from, fields].concat()).list().map(|list| (list.id, list.passes_on))
+        };
+        let cooks = ("List-Id", "Cooks <cooks.lists.example.com>");
+        let told = |id: &str, passes_on| Some((id.to_owned(), passes_on));
+        for mark in
+            [("X-Mailman-Version", "2.1.29"), ("Precedence", "list"), ("List-Post", "<mailto:cooks@lists.example.com>")]
+        {
+            assert_eq!(of("a@example.net", &[cooks, mark]), told("cooks.lists.example.com", true), "{mark:?}");
+        }
+        assert_eq!(
+            of("a@example.net", &[cooks, ("List-Post", "NO (announcements)")]),
+            told("cooks.lists.example.com", false)
+        );
+        let bulk = ("Precedence", "bulk");
+        assert_eq!(
+            of("shop@example.com", &[("List-ID", "x list <x.list-id.example.org>"), bulk]),
+            told("x.list-id.example.org", false)
+        );
+        let post = ("List-Post", "<mailto:reply+1@reply.example.com>");
+        let precedence = ("Precedence", "list");
+        let notified = of("notifications@example.com", &[("List-ID", "a/b <b.a.example.com>"), post, precedence]);
+        assert_eq!(notified, told("b.a.example.com", false), "the author's own house writes");
+        let munged = [cooks, ("X-Mailman-Version", "3.3.9"), ("X-MailFrom", "anna@example.net")];
+        assert_eq!(of("cooks@lists.example.com", &munged), told("cooks.lists.example.com", true));
+        let ezmlm = [("Mailing-List", "contact users-help@lists.example.com; run by ezmlm"), bulk];
+        assert_eq!(of("a@example.net", &ezmlm), told("users-help@lists.example.com", true));
+        assert_eq!(of("a@example.net", &[bulk]), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The JSON report of `trace`, and how it is made of a case.
 
 use jiff::Timestamp;
+use mail_parser::MessageParser;
 use maildoctor_wire::auth_results::{AuthResults, MethodResult};
+use maildoctor_wire::octets;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -165,8 +167,8 @@ pub fn report(case: &Case) -> Option<TraceReport> {
         input: case.target.input.clone(),
         verdict: diagnosis.verdict,
         summary: summary(message, &whole.findings),
-        from: value("From"),
-        subject: value("Subject"),
+        from: value("From").map(|from| words(&from)),
+        subject: value("Subject").map(|subject| words(&subject)),
         message_id: value("Message-ID"),
         date: value("Date"),
         octets: message.wire.octets,
@@ -183,6 +185,17 @@ pub fn report(case: &Case) -> Option<TraceReport> {
         filters: filters.collect(),
         findings: whole.findings,
     })
+}
+
+/// A field as a person reads it: its encoded words (RFC 2047) in plain text.
+fn words(value: &str) -> String {
+    if !value.contains("=?") {
+        return value.to_owned();
+    }
+    let field = format!("Subject: {value}\r\n\r\n");
+    let parsed = MessageParser::default().parse(field.as_bytes());
+    let text = parsed.as_ref().and_then(|message| message.subject()).unwrap_or(value);
+    octets::escape(text.as_bytes())
 }
 
 /// Where a check comes to something else now than the receiving server found.
@@ -254,6 +267,7 @@ fn hops(message: &Message) -> Vec<HopReport> {
 
 fn summary(message: &Message, findings: &[Finding]) -> String {
     let count = match message.hops.len() {
+        told if told < message.hop_count() => format!("more than {told} hops, of which the last {told} are told"),
         0 => return "no server wrote into this message: it was never sent, or its header was cut off".to_owned(),
         1 => "one hop".to_owned(),
         n => format!("{n} hops"),
