@@ -267,7 +267,7 @@ fn hops(message: &Message) -> Vec<HopReport> {
 
 fn summary(message: &Message, findings: &[Finding]) -> String {
     let count = match message.hops.len() {
-        told if told < message.hop_count() => format!("more than {told} hops, of which the last {told} are told"),
+        told if told < message.hop_count() => format!("more than {told} hops (the last are told)"),
         0 => return "no server wrote into this message: it was never sent, or its header was cut off".to_owned(),
         1 => "one hop".to_owned(),
         n => format!("{n} hops"),

@@ -155,6 +155,6 @@ fn what_is_no_message_is_said() {
     let of = |octets: &[u8]| case(octets, "x", Timestamp::UNIX_EPOCH).unwrap_err();
     assert_eq!(
         (of(b" \n"), of(b"\0\0"), of(b"hello\nthere: x")),
-        (NoMessage::Empty, NoMessage::NoHeader, NoMessage::NoHeader)
+        (NoMessage::Empty, NoMessage::Empty, NoMessage::NoHeader)
     );
 }
