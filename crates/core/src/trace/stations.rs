@@ -17,7 +17,7 @@ pub(super) fn of(message: &Message) -> Vec<String> {
             ));
         }
         Some(List { id, .. }) => {
-            out.push(format!("it is a mailing, {id}, which its author sends and nobody passes on"))
+            out.push(format!("it is a mailing, {id}, which its author sends and nobody passes on"));
         }
         None => {}
     }
