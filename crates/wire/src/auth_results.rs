@@ -42,6 +42,12 @@ pub fn parse(value: &str) -> Option<AuthResults> {
         let Some((key, result)) = words.next() else { continue };
         match result {
             None if place == 0 => read.server = Some(key),
+            // Amazon and Yahoo divide properties by semicolons too.
+            Some(value) if is_property(&key, &value) => {
+                if let Some(last) = read.results.last_mut() {
+                    last.properties.push((key, value));
+                }
+            }
             Some(result) if read.results.len() < MAX_RESULTS => {
                 let method = key.split('/').next().unwrap_or_default().to_ascii_lowercase();
                 let pairs = words.filter_map(|(key, value)| Some((key, value?)));
@@ -54,6 +60,11 @@ pub fn parse(value: &str) -> Option<AuthResults> {
         }
     }
     (read.server.is_some() || !read.results.is_empty()).then_some(read)
+}
+
+/// Whether a pair is no method with its result, which is one word of a registry (RFC 8601 section 2.7): an address, a name.
+fn is_property(key: &str, value: &str) -> bool {
+    value.contains(['.', '@', ':']) || key.eq_ignore_ascii_case("helo")
 }
 
 /// What stands between two semicolons: words, each with its value behind an equals sign, and the first comment.
@@ -135,6 +146,11 @@ mod tests {
         assert_eq!(odd.results[0].reason.as_deref(), Some("bad; key"));
         assert_eq!(odd.results[0].property("header.d"), Some("example.net"));
         assert_eq!(parse("mail.example.org; none").unwrap().results, []);
+        let divided = parse(
+            "mx.example.org; spf=pass client-ip=192.0.2.1; envelope-from=a@example.net; helo=localhost; dkim=pass",
+        );
+        let divided = divided.unwrap().results;
+        assert_eq!((divided.len(), divided[0].property("envelope-from")), (2, Some("a@example.net")));
         assert_eq!(parse(" ; "), None);
     }
 

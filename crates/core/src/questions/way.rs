@@ -63,9 +63,10 @@ pub struct Way {
 }
 
 impl Way {
-    /// Reads hops, the newest first as they stand in a message.
+    /// Reads hops, the newest first as they stand in a message. When it was fetched from a mailbox is no part of the way: it
+    /// lay there as long as its owner pleased.
     pub fn of(hops: &[Hop]) -> Self {
-        let timed = hops.iter().rev().enumerate().filter_map(|(place, hop)| {
+        let timed = hops.iter().rev().enumerate().filter(|(_, hop)| !hop.is_fetched()).filter_map(|(place, hop)| {
             let host = hop.by.as_deref().map(str::to_ascii_lowercase);
             Some(Stop { place, host: host.unwrap_or_else(|| format!("hop {}", place + 1)), at: hop.at? })
         });
@@ -208,6 +209,14 @@ mod tests {
         assert_eq!(two.clocks, Clocks::Unclear { earlier: "a".into(), later: "b".into(), seconds: 100 });
         assert_eq!((two.took(), two.slow()), (None, vec![]));
         assert_eq!(way(&[]).clocks, Clocks::Agree);
+    }
+
+    #[test]
+    fn the_time_in_a_mailbox_is_no_delay() {
+        let hop =
+            |with: &str, at| Hop { by: Some("a".into()), with: Some(with.into()), at: Some(at), ..Hop::default() };
+        let way = Way::of(&[hop("POP3", 40_000), hop("ESMTP", 3), hop("ESMTP", 1)]);
+        assert_eq!((way.slow(), way.took()), (vec![], Some(2)));
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 
 pub mod mailbox;
 mod model;
+mod saved;
 mod stations;
 mod text;
 
@@ -49,6 +50,14 @@ pub enum NoMessage {
         "it does not begin with a header; save the message with its whole header (\"show original\", \"view source\")"
     )]
     NoHeader,
+    /// It is a file of Outlook.
+    #[error(
+        "it is a file of Outlook in a form of its own; open the message in Outlook and save its Internet headers (File, Properties) as text, or the message as .eml"
+    )]
+    Outlook,
+    /// It is an archive.
+    #[error("it is an archive; unpack it, and give the message that is in it")]
+    Packed,
     /// It is longer than any message.
     #[error("it is longer than 128 MiB, which no message is; give one message alone")]
     TooLong,
@@ -60,7 +69,7 @@ pub enum NoMessage {
 /// [`NoMessage`] where the octets are none.
 pub fn case(octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessage> {
     let recorder = Recorder::new(None);
-    read(octets, &recorder)?;
+    read(&saved::plain(octets)?, &recorder)?;
     Ok(made_of(&recorder, input, now, None))
 }
 
@@ -119,6 +128,7 @@ impl Looker {
     /// [`NoMessage`] where the octets are none.
     pub async fn look(&self, octets: &[u8], input: &str, now: Timestamp) -> Result<Case, NoMessage> {
         let recorder = Recorder::new(None);
+        let octets = &*saved::plain(octets)?;
         let wire = read(octets, &recorder)?;
         let asks = self.asks();
         let resolver = asks.then_some(self.resolver);
@@ -142,10 +152,6 @@ impl Looker {
 
 /// Reads a message, and writes down how it lies there.
 fn read(octets: &[u8], recorder: &Recorder) -> Result<ReceivedWire, NoMessage> {
-    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    if octets.iter().all(u8::is_ascii_whitespace) {
-        return Err(NoMessage::Empty);
-    }
     let Form { fields, cut, long_line, bare_lf, .. } = message::read(octets);
     if fields.is_empty() {
         return Err(NoMessage::NoHeader);

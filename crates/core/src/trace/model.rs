@@ -1,7 +1,9 @@
 //! The JSON report of `trace`, and how it is made of a case.
 
 use jiff::Timestamp;
+use mail_parser::MessageParser;
 use maildoctor_wire::auth_results::{AuthResults, MethodResult};
+use maildoctor_wire::octets;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,14 +58,20 @@ pub struct TraceReport {
 pub struct HopReport {
     /// Its number, from 1.
     pub number: usize,
-    /// The client, as it called itself.
+    /// The client, by the name that the server wrote first.
     pub from: Option<String>,
+    /// How the client called itself, where the server wrote that beside another name.
+    #[serde(default)]
+    pub helo: Option<String>,
     /// The client's address.
     pub address: Option<std::net::IpAddr>,
     /// The server that took the message.
     pub by: Option<String>,
     /// The protocol (RFC 3848).
     pub with: Option<String>,
+    /// Whether the message was fetched from a mailbox there, and not sent: its way had ended before.
+    #[serde(default)]
+    pub fetched: bool,
     /// Whether it came by TLS; null where the hop does not say.
     pub encrypted: Option<bool>,
     /// The version of TLS.
@@ -126,6 +134,9 @@ pub struct Filter {
     pub limit: Option<String>,
     /// Its reasons.
     pub reasons: Vec<String>,
+    /// Whether it wrote that before the receiving house had the message.
+    #[serde(default)]
+    pub earlier: bool,
 }
 
 /// The report of the traced message in a case; `None` where the case holds none.
@@ -149,14 +160,15 @@ pub fn report(case: &Case) -> Option<TraceReport> {
         score: filter.score.clone(),
         limit: filter.limit.clone(),
         reasons: filter.reasons.clone(),
+        earlier: filter.earlier,
     });
     Some(TraceReport {
         schema: SCHEMA.to_owned(),
         input: case.target.input.clone(),
         verdict: diagnosis.verdict,
         summary: summary(message, &whole.findings),
-        from: value("From"),
-        subject: value("Subject"),
+        from: value("From").map(|from| words(&from)),
+        subject: value("Subject").map(|subject| words(&subject)),
         message_id: value("Message-ID"),
         date: value("Date"),
         octets: message.wire.octets,
@@ -175,8 +187,19 @@ pub fn report(case: &Case) -> Option<TraceReport> {
     })
 }
 
+/// A field as a person reads it: its encoded words (RFC 2047) in plain text.
+fn words(value: &str) -> String {
+    if !value.contains("=?") {
+        return value.to_owned();
+    }
+    let field = format!("Subject: {value}\r\n\r\n");
+    let parsed = MessageParser::default().parse(field.as_bytes());
+    let text = parsed.as_ref().and_then(|message| message.subject()).unwrap_or(value);
+    octets::escape(text.as_bytes())
+}
+
 /// Where a check comes to something else now than the receiving server found.
-fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
+pub(super) fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
     let server = then.server.as_deref().unwrap_or("the receiving server");
     let mut out = Vec::new();
     for method in ["spf", "dkim", "arc", "dmarc"] {
@@ -187,6 +210,10 @@ fn differences(then: &AuthResults, now: &[MethodResult]) -> Vec<String> {
         let holds = |results: &[MethodResult]| results.iter().any(|result| result.result == "pass");
         let (Some(first), Some(last)) = (then.first(), now.first()) else { continue };
         let name = method.to_uppercase();
+        if now.iter().any(|result| result.result == "temperror") && !holds(&now) {
+            // Nobody was asked, or nobody answered: whether it still holds is not known.
+            continue;
+        }
         match (holds(&then), holds(&now)) {
             (true, false) => {
                 let why = last.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -219,9 +246,11 @@ fn hops(message: &Message) -> Vec<HopReport> {
         out.push(HopReport {
             number: place + 1,
             from: hop.from.clone(),
+            helo: hop.helo.clone(),
             address: hop.address,
             by: hop.by.clone(),
             with: hop.with.clone(),
+            fetched: hop.is_fetched(),
             encrypted: hop.is_encrypted(),
             tls: hop.tls.clone(),
             authenticated: hop.is_authenticated(),
@@ -238,6 +267,7 @@ fn hops(message: &Message) -> Vec<HopReport> {
 
 fn summary(message: &Message, findings: &[Finding]) -> String {
     let count = match message.hops.len() {
+        told if told < message.hop_count() => format!("more than {told} hops (the last are told)"),
         0 => return "no server wrote into this message: it was never sent, or its header was cut off".to_owned(),
         1 => "one hop".to_owned(),
         n => format!("{n} hops"),

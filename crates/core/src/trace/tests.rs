@@ -83,6 +83,16 @@ fn what_the_sender_could_have_written_proves_nothing() {
 }
 
 #[test]
+fn what_was_not_asked_has_not_changed() {
+    let wire = |result: &str| {
+        let results = format!("mx.example.org; dkim={result} header.d=example.net");
+        maildoctor_wire::auth_results::parse(&results).unwrap()
+    };
+    assert_eq!(super::model::differences(&wire("pass"), &wire("temperror").results).len(), 0);
+    assert_eq!(super::model::differences(&wire("pass"), &wire("fail").results).len(), 1);
+}
+
+#[test]
 fn a_wrong_form_is_the_clients_and_counts() {
     let report = traced(&SOUND.replacen("Date: ", "X-Date: ", 1));
     assert_eq!((report.findings[0].party, report.verdict), (Party::Client, Verdict::AtRisk));
@@ -96,10 +106,43 @@ fn without_an_observation_nothing_is_claimed() {
 }
 
 #[test]
+fn greylisting_is_named_where_a_server_says_so() {
+    let late = SOUND.replacen("13:00:08", "13:31:08", 1);
+    let told = |field: &str| traced(&format!("X-Greylist: {field}\n{late}")).findings[0].cause.clone();
+    for field in [
+        "delayed 1800 seconds by postgrey-1.37 at store.example.org; Tue",
+        "Delayed for 00:30:00 by milter-greylist-4.6",
+    ] {
+        assert!(told(field).contains("; greylisting took that time, as X-Greylist says: "), "{field}");
+    }
+    for field in
+        ["delayed 9000 seconds by postgrey-1.37", "Sender IP whitelisted, not delayed by milter-greylist", "delayed x"]
+    {
+        assert!(!told(field).contains("greylisting took"), "{field}");
+    }
+}
+
+#[test]
+fn encoded_words_are_read() {
+    let report =
+        traced(&SOUND.replacen("Subject: Lunch", "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= =?utf-8?B?IGFuIGFsbGU=?=", 1));
+    assert_eq!(report.subject.as_deref(), Some("Grüße an alle"));
+    let evil = traced(&SOUND.replacen("Subject: Lunch", "Subject: =?utf-8?Q?=1B]0;x=07?=", 1));
+    assert!(!evil.subject.unwrap().contains(['\x1b', '\x07']));
+}
+
+#[test]
+fn of_more_hops_than_are_told_it_is_said() {
+    let hop = "Received: from a.example.net ([192.0.2.1]) by b.example.net with ESMTP id 1; Tue, 24 Nov 2026 13:00:00 +0000\n";
+    let report = traced(&SOUND.replacen("Received: from [203", &format!("{}Received: from [203", hop.repeat(500)), 1));
+    assert!(report.summary.contains("more than 100 hops"), "{}", report.summary);
+}
+
+#[test]
 fn lists_and_forwarders_are_told() {
     let list = SOUND.replacen(
         "Subject: Lunch",
-        "List-Id: Cooks <cooks.example.com>\nX-Original-To: a@example.org\nDelivered-To: b@example.org\nSubject: [cooks] Lunch",
+        "List-Id: Cooks <cooks.example.com>\nPrecedence: list\nX-Original-To: a@example.org\nDelivered-To: b@example.org\nSubject: [cooks] Lunch",
         1,
     );
     let report = traced(&list);
@@ -112,6 +155,6 @@ fn what_is_no_message_is_said() {
     let of = |octets: &[u8]| case(octets, "x", Timestamp::UNIX_EPOCH).unwrap_err();
     assert_eq!(
         (of(b" \n"), of(b"\0\0"), of(b"hello\nthere: x")),
-        (NoMessage::Empty, NoMessage::NoHeader, NoMessage::NoHeader)
+        (NoMessage::Empty, NoMessage::Empty, NoMessage::NoHeader)
     );
 }

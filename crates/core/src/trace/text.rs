@@ -44,7 +44,8 @@ pub fn render(report: &TraceReport, style: Style) -> String {
         let score = filter.score.as_ref().map(|score| format!(", {score}")).unwrap_or_default();
         let limit = filter.limit.as_ref().map(|limit| format!(" of {limit}")).unwrap_or_default();
         let why = if filter.reasons.is_empty() { String::new() } else { format!(": {}", filter.reasons.join(", ")) };
-        format!("{}: {verdict}{score}{limit}{why}", filter.filter)
+        let when = if filter.earlier { ", before the message came here" } else { "" };
+        format!("{}{when}: {verdict}{score}{limit}{why}", filter.filter)
     });
     section(&mut out, "Filters", &filters.collect::<Vec<_>>(), style, width);
     for (place, finding) in report.findings.iter().enumerate() {
@@ -74,14 +75,7 @@ fn section(out: &mut String, title: &str, lines: &[String], style: Style, width:
 }
 
 fn of_hop(hop: &HopReport) -> String {
-    let mut parts = Vec::new();
-    let client = match (&hop.from, hop.address) {
-        (Some(from), Some(address)) if !from.contains(&address.to_string()) => format!("{from} [{address}]"),
-        (Some(from), _) => from.clone(),
-        (None, Some(address)) => format!("[{address}]"),
-        (None, None) => "(no client named)".to_owned(),
-    };
-    parts.push(format!("{client} to {}", hop.by.as_deref().unwrap_or("(no server named)")));
+    let mut parts = vec![ends_of(hop)];
     let tls = match (&hop.tls, hop.encrypted) {
         (Some(version), _) => format!("TLS {version}"),
         (None, Some(true)) => "TLS".to_owned(),
@@ -89,8 +83,14 @@ fn of_hop(hop: &HopReport) -> String {
         (None, None) => "TLS not told".to_owned(),
     };
     let login = if hop.authenticated { ", logged in" } else { "" };
-    parts.push(format!("{}, {tls}{login}", hop.with.as_deref().unwrap_or("protocol not told")));
+    match &hop.with {
+        Some(with) => parts.push(format!("{with}, {tls}{login}")),
+        None if hop.address.is_some() => parts.push(format!("protocol not told, {tls}{login}")),
+        // Nothing came over a network.
+        None => {}
+    }
     parts.push(match (hop.delay_s, hop.at) {
+        (Some(delay), _) if hop.fetched => format!("fetched from the mailbox after {}", in_words(delay)),
         (Some(delay), _) if delay < 0 => format!("{} before the hop before it", in_words(delay)),
         (Some(delay), _) => format!("after {}", in_words(delay)),
         (None, Some(at)) => format!("at {at}"),
@@ -103,6 +103,21 @@ fn of_hop(hop: &HopReport) -> String {
         parts.push("the slowest".to_owned());
     }
     parts.join("; ")
+}
+
+/// The client and the server of a hop.
+fn ends_of(hop: &HopReport) -> String {
+    let helo = hop.helo.as_ref().map(|helo| format!(" (calls itself {helo})")).unwrap_or_default();
+    let client = match (&hop.from, hop.address) {
+        (Some(from), Some(address)) if !from.contains(&address.to_string()) => format!("{from}{helo} [{address}]"),
+        (Some(from), _) => format!("{from}{helo}"),
+        (None, Some(address)) => format!("[{address}]"),
+        (None, None) => match &hop.by {
+            Some(by) => return format!("within {by}"),
+            None => return "within a server that gives no name".to_owned(),
+        },
+    };
+    format!("{client} to {}", hop.by.as_deref().unwrap_or("(no server named)"))
 }
 
 fn authentication(out: &mut String, report: &TraceReport, style: Style, width: usize) {

@@ -212,10 +212,9 @@ fn by_whom(message: &Message) -> String {
             "; it still held when {server} looked, as its ARC-Authentication-Results say, so it was changed behind that"
         );
     }
-    match message.value("List-Id") {
+    match message.list().filter(|list| list.passes_on) {
         Some(list) => {
-            let id = list.rsplit_once('<').map_or(list, |(_, id)| id).trim_matches(['>', ' ']);
-            format!("; the mailing list {id} passed it on, and lists change subjects and add footers")
+            format!("; the mailing list {} passed it on, and lists change subjects and add footers", list.id)
         }
         None => ", on the way or by the program that saved this copy".to_owned(),
     }

@@ -5,7 +5,7 @@ pub(crate) mod authentication;
 
 use super::{At, Basis, Found, Key, Rule, State, Told};
 use crate::case::Why;
-use crate::questions::trace::Received;
+use crate::questions::trace::{Message, Received};
 use crate::questions::way::{Clocks, in_words};
 use crate::subject::Mail;
 
@@ -68,7 +68,7 @@ fn slow(at: &At<'_, Mail>, found: &mut Found<'_>) -> Told {
         };
         found
             .is(Key::Named(format!("{} {earlier} {later}", slow.later.place)))
-            .says(between)
+            .says(format!("{between}{}", greylisted(&seen, slow.seconds)))
             .detail("host", later.as_str())
             .detail("delay_ms", slow.seconds.saturating_mul(1000))
             .witnessed(seen.id());
@@ -76,12 +76,36 @@ fn slow(at: &At<'_, Mail>, found: &mut Found<'_>) -> Told {
     found.state()
 }
 
+/// What a greylisting server wrote of the wait, if it is no longer than that: `X-Greylist: delayed 502 seconds by postgrey-1.37
+/// at mx.example.org`, `Delayed for 00:08:22 by milter-greylist-4.6`.
+fn greylisted(message: &Message, waited: i64) -> String {
+    let told = message.values("X-Greylist").find_map(|value| {
+        let what = value.split(';').next()?.trim();
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let length = match words.as_slice() {
+            [delayed, seconds, unit, ..] if delayed.eq_ignore_ascii_case("delayed") && unit.starts_with("second") => {
+                seconds.parse().ok()?
+            }
+            [delayed, "for", clock, ..] if delayed.eq_ignore_ascii_case("delayed") => clock
+                .split(':')
+                .try_fold(0_i64, |sum, part| Some(sum * 60 + part.parse::<u16>().ok().map(i64::from)?))?,
+            _ => return None,
+        };
+        (60..=waited.saturating_add(60)).contains(&length).then_some(what)
+    });
+    told.map(|what| format!("; greylisting took that time, as X-Greylist says: {what}")).unwrap_or_default()
+}
+
+/// The most reasons of a filter that are told; the heaviest come first.
+const MAX_REASONS: usize = 10;
+
 fn junk(at: &At<'_, Mail>, found: &mut Found<'_>) -> Told {
     let seen = at.ask(&Received)?;
-    if let Some(filter) = seen.filters.iter().find(|filter| filter.junk == Some(true)) {
+    if let Some(filter) = seen.filters.iter().find(|filter| filter.junk == Some(true) && !filter.earlier) {
         let scored = filter.scored();
         let scored = if scored.is_empty() { scored } else { format!(" ({scored})") };
-        let why = if filter.reasons.is_empty() { String::new() } else { format!(": {}", filter.reasons.join(", ")) };
+        let heaviest: Vec<&str> = filter.reasons.iter().take(MAX_REASONS).map(String::as_str).collect();
+        let why = if heaviest.is_empty() { String::new() } else { format!(": {}", heaviest.join(", ")) };
         found
             .is(Key::Named(filter.filter.to_owned()))
             .says(format!("{} takes the message for junk{scored}{why}", filter.filter))

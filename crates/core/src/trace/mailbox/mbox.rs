@@ -1,7 +1,7 @@
 //! An mbox: messages in one file, each after a line that begins with `From ` (RFC 4155 appendix A).
 //!
-//! Such a line opens a message only after an empty line and with a time in it, as every program writes it: text that was
-//! put there without the `>` of quoting is no new message. Files may be longer than the memory: one message is held at once.
+//! Such a line opens a message only after an empty line and with a month and a time in it, as every program writes it: text
+//! that was put there without the `>` of quoting is no new message. Files may be longer than the memory: one message is held at once.
 
 use std::io::{self, BufRead, Read};
 
@@ -12,9 +12,12 @@ const PIECE_OCTETS: u64 = 64 * 1024;
 
 const OPENING: &[u8] = b"From ";
 
+const MONTHS: [&[u8]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
 /// Whether what begins so is an mbox.
 pub fn is_mbox(head: &[u8]) -> bool {
-    opens(head.split(|octet| *octet == b'\n').next().unwrap_or_default())
+    opens(head.trim_ascii_start().split(|octet| *octet == b'\n').next().unwrap_or_default())
 }
 
 /// The messages of an mbox, in order.
@@ -60,6 +63,10 @@ impl<R: BufRead> Iterator for Mbox<R> {
             let text = if at_start { unquoted(&piece) } else { &piece };
             after_empty = at_start && piece.trim_ascii().is_empty();
             at_start = piece.ends_with(b"\n");
+            if !self.opened && after_empty {
+                // Empty lines before the first message.
+                continue;
+            }
             too_long |= (message.len() + text.len()) as u64 > MAX_MESSAGE_OCTETS;
             if !too_long {
                 message.extend_from_slice(text);
@@ -75,7 +82,7 @@ impl<R: BufRead> Iterator for Mbox<R> {
     }
 }
 
-/// Whether a line opens a message: nothing more stands in it, or a time of day.
+/// Whether a line opens a message: nothing more stands in it, or a month and a time of day.
 fn opens(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(OPENING) else { return false };
     let is_time = |word: &[u8]| {
@@ -83,7 +90,9 @@ fn opens(line: &[u8]) -> bool {
         let number = |part: &[u8]| matches!(part.len(), 1..=2) && part.iter().all(u8::is_ascii_digit);
         parts.next().is_some_and(number) && parts.next().is_some_and(number)
     };
-    rest.trim_ascii().is_empty() || rest.split(u8::is_ascii_whitespace).any(is_time)
+    let is_month = |word: &[u8]| MONTHS.iter().any(|month| word.eq_ignore_ascii_case(month));
+    let words = || rest.split(|octet| octet.is_ascii_whitespace() || *octet == b',');
+    rest.trim_ascii().is_empty() || words().any(is_time) && words().any(is_month)
 }
 
 /// A line without the mark that quoted it: `>From`, and `>>From` where that was there before.
@@ -116,23 +125,31 @@ mod tests {
         ] {
             assert!(is_mbox(line.as_bytes()), "{line}");
         }
-        for line in ["From: anna@example.net", "From here we walk: at noon", "from a 13:00", "", ">From a 13:00"] {
+        for line in [
+            "From: anna@example.net",
+            "From here we walk: at noon",
+            "From now on, at 13:00,",
+            "from a Nov 24 13:00",
+            "",
+            ">From a Nov 24 13:00",
+        ] {
             assert!(!is_mbox(line.as_bytes()), "{line}");
         }
     }
 
     #[test]
     fn what_looks_like_an_opening_within_a_text_is_none() {
-        let text = "From a@b Tue Nov 24 13:00:00 2026\nA: 1\n\nOn we go.\nFrom then on, at 13:00,\n>From here\n>>From there\n> From afar\n\nFrom c Tue Nov 24 13:01:00 2026\nB: 2\n\n";
-        let first = "A: 1\n\nOn we go.\nFrom then on, at 13:00,\nFrom here\n>From there\n> From afar\n";
+        let text = "From a@b Tue Nov 24 13:00:00 2026\nA: 1\n\nOn we go.\n\nFrom then on, at 13:00,\n>From here\n>>From there\n> From afar\n\nFrom c Tue Nov 24 13:01:00 2026\nB: 2\n\n";
+        let first = "A: 1\n\nOn we go.\n\nFrom then on, at 13:00,\nFrom here\n>From there\n> From afar\n";
         assert_eq!(read(text), [first, "B: 2\n"]);
     }
 
     #[test]
     fn an_empty_file_and_one_of_openings_alone() {
         assert!(read("").is_empty());
-        assert_eq!(read("From a 13:00\n"), [""]);
-        assert_eq!(read("From a 13:00\n\nFrom b 13:00\n"), ["", ""]);
+        assert_eq!(read("From a Nov 24 13:00\n"), [""]);
+        assert_eq!(read("From a Nov 24 13:00\n\nFrom b Nov 24 13:00\n"), ["", ""]);
+        assert_eq!(read("\n\r\nFrom a Nov 24 13:00\nA: 1\n\nFrom b Nov 24 13:00\nB: 2\n"), ["A: 1\n", "B: 2\n"]);
     }
 
     proptest! {
@@ -142,7 +159,7 @@ mod tests {
                 let line = |l: &str| if l.trim_start_matches('>').starts_with("From ") { format!(">{l}") } else { l.to_owned() };
                 body.split('\n').map(line).collect::<Vec<_>>().join("\n")
             };
-            let text: String = bodies.iter().map(|body| format!("From a 13:00:00\n{}\n\n", quoted(body))).collect();
+            let text: String = bodies.iter().map(|body| format!("From a Nov 24 13:00:00\n{}\n\n", quoted(body))).collect();
             let expected: Vec<String> = bodies.iter().map(|body| format!("{body}\n")).collect();
             prop_assert_eq!(read(&text), expected);
         }

@@ -210,7 +210,7 @@ impl Line {
             now: best(&report.authentication.now, method),
         };
         let slow = report.hops.iter().find(|hop| hop.slowest);
-        let verdicts = || report.filters.iter().filter_map(|filter| filter.junk);
+        let verdicts = || report.filters.iter().filter(|filter| !filter.earlier).filter_map(|filter| filter.junk);
         let mut codes: Vec<String> = report.findings.iter().map(|finding| finding.code.clone()).collect();
         codes.dedup();
         Self {
