@@ -100,6 +100,7 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["reverse dns"], M::PtrRequired),
     (&["no ptr"], M::PtrRequired),
     (&["ptr record"], M::PtrRequired),
+    (&["rdns"], M::PtrRequired),
     (&["basic authentication is disabled"], M::OauthRequired),
     (&["smtpclientauthentication is disabled"], M::OauthRequired),
     (&["application-specific password required"], M::OauthRequired),
@@ -107,8 +108,15 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["generic failure"], M::AuthBackendDown),
     (&["temporary authentication failure"], M::AuthBackendDown),
     (&["connection lost to authentication server"], M::AuthBackendDown),
+    // What an account may send in a day, as Google says it: no mailbox is full there.
+    (&["sending", "quota", "exceeded"], M::RateLimited),
+    (&["sending limit"], M::RateLimited),
     (&["mailbox", "full"], M::FullMailbox),
+    (&["mailfolder", "full"], M::FullMailbox),
     (&["mailbox", "quota"], M::FullMailbox),
+    (&["mailbox size limit"], M::FullMailbox),
+    (&["mailbox exceeded"], M::FullMailbox),
+    (&["mailbox has exceeded"], M::FullMailbox),
     (&["over quota"], M::FullMailbox),
     (&["overquota"], M::FullMailbox),
     (&["quota exceeded"], M::FullMailbox),
@@ -189,8 +197,17 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["message too big"], M::TooBig),
     (&["message too large"], M::TooBig),
     (&["exceeds size limit"], M::TooBig),
+    (&["size limit exceeded"], M::TooBig),
+    (&["exceeds the maximum message size"], M::TooBig),
+    (&["unroutable sender"], M::SenderRejected),
+    (&["unrouteable sender"], M::SenderRejected),
     (&["user unknown"], M::UnknownRecipient),
     (&["unknown user"], M::UnknownRecipient),
+    (&["unknown recipient"], M::UnknownRecipient),
+    (&["recipient unknown"], M::UnknownRecipient),
+    (&["recipient name is not recognized"], M::UnknownRecipient),
+    (&["not listed in", "directory"], M::UnknownRecipient),
+    (&["not listed in", "address book"], M::UnknownRecipient),
     (&["no such user"], M::UnknownRecipient),
     (&["no such recipient"], M::UnknownRecipient),
     (&["no mailbox here"], M::UnknownRecipient),
@@ -201,6 +218,7 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["doesn't exist"], M::UnknownRecipient),
     (&["undeliverable address"], M::UnknownRecipient),
     (&["unrouteable address"], M::UnknownRecipient),
+    (&["unroutable address"], M::UnknownRecipient),
     (&["user doesn't have"], M::UnknownRecipient),
     (&["invalid recipient"], M::UnknownRecipient),
     (&["invalid mailbox"], M::UnknownRecipient),
@@ -224,6 +242,7 @@ const WORDS: &[(&[&str], Meaning)] = &[
     (&["blocked"], M::ClientBlocked),
     (&["spam"], M::ContentRejected),
     (&["due to content"], M::ContentRejected),
+    (&["content rejected"], M::ContentRejected),
     (&["unacceptable content"], M::ContentRejected),
     (&["virus"], M::ContentRejected),
     (&["malware"], M::ContentRejected),
@@ -269,11 +288,16 @@ pub fn meaning(phase: Phase, reply: &Reply) -> Option<Meaning> {
     }
     let text = reply.text().to_lowercase();
     let by_words = WORDS.iter().find(|(words, _)| words.iter().all(|w| contains_word(&text, w))).map(|(_, m)| *m);
+    // At MAIL nobody was named yet but the sender: what does not exist is the sender, or its domain.
+    let of_sender = phase == Phase::Mail && by_words == Some(M::UnknownRecipient);
+    let by_words = if of_sender { Some(M::SenderRejected) } else { by_words };
     let kind = reply.enhanced().map(|e| e.kind());
     let by_code = kind.and_then(|kind| CODES.iter().find(|(k, _)| *k == kind)).map(|(_, m)| *m);
-    // An exact enhanced code beats words that stand in many texts.
+    // An exact enhanced code beats words that stand in many texts; one that ends in 0 is "other or undefined"
+    // (RFC 3463 section 3), and not exact.
+    let exact = kind.is_some_and(|(_, detail)| detail != 0);
     let loose = matches!(by_words, Some(M::ContentRejected | M::ClientBlocked | M::RateLimited | M::UnknownRecipient));
-    if let (true, Some(m)) = (loose, by_code) {
+    if let (true, true, Some(m)) = (loose, exact, by_code) {
         return Some(m);
     }
     if let Some(m) = by_words.or(by_code) {
@@ -432,9 +456,27 @@ mod tests {
             (421, "4.3.2 too many connections from your address", M::Overloaded),
             (554, "5.4.6 Too many hops 26 (25 max)", M::Loop),
             (450, "4.0.0 come back", M::Deferred),
+            // Sendmail gives x.3.0 with whatever the server behind it said.
+            (553, "5.3.0 <x@example.org>... No such user here", M::UnknownRecipient),
+            (550, "User x (x@example.org) not listed in Domino Directory", M::UnknownRecipient),
+            (550, "The recipient name is not recognized", M::UnknownRecipient),
+            (554, "The message could not be delivered because the user's mailfolder is full.", M::FullMailbox),
+            (550, "Mailbox size limit exceeded", M::FullMailbox),
+            (552, "Mail size limit exceeded.", M::TooBig),
+            (550, "5.4.5 Daily user sending quota exceeded. abc - gsmtp", M::RateLimited),
+            (551, "Access forbidden by invalid RDNS record of your mail server (192.0.2.1).", M::PtrRequired),
+            (550, "5.7.1 Message content rejected, UBE, id=1-2", M::ContentRejected),
         ] {
             assert_eq!(at(Phase::Rcpt, code, text), wanted, "{code} {text}");
         }
+    }
+
+    #[test]
+    fn what_does_not_exist_at_mail_is_the_sender() {
+        for (code, text) in [(553, "5.1.0 x example.org does not exist"), (550, "Unroutable sender address")] {
+            assert_eq!(at(Phase::Mail, code, text), M::SenderRejected, "{text}");
+        }
+        assert_eq!(at(Phase::Mail, 550, "No such user"), M::SenderRejected);
     }
 
     #[test]
