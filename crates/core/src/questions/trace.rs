@@ -278,9 +278,12 @@ mod tests {
         };
         let cooks = ("List-Id", "Cooks <cooks.lists.example.com>");
         let told = |id: &str, passes_on| Some((id.to_owned(), passes_on));
-        for mark in
-            [("X-Mailman-Version", "2.1.29"), ("Precedence", "list"), ("List-Post", "<mailto:cooks@lists.example.com>")]
-        {
+        for mark in [
+            ("X-Mailman-Version", "2.1.29"),
+            ("Precedence", "list"),
+            ("Subject", "Re: [Cooks] soup"),
+            ("List-Post", "<mailto:cooks@lists.example.com>"),
+        ] {
             assert_eq!(of("a@example.net", &[cooks, mark]), told("cooks.lists.example.com", true), "{mark:?}");
         }
         assert_eq!(

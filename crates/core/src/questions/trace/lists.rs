@@ -26,9 +26,17 @@ pub(super) fn of(message: &Message) -> Option<List> {
     let own = message.author_domain().is_some_and(|author| house::related(&author, &id));
     let munged =
         ["X-Original-From", "X-MailFrom", "X-Mailman-Original-From"].iter().any(|name| message.value(name).is_some());
-    let passes_on =
-        (marked || sympa || posts || message.values("Precedence").any(is_list)) && (marked || !own || munged);
+    let tagged = message.value("Subject").is_some_and(|subject| is_tagged(subject, &id));
+    let shown = marked || sympa || posts || tagged || message.values("Precedence").any(is_list);
+    let passes_on = shown && (marked || !own || munged);
     Some(List { id, passes_on })
+}
+
+/// Whether a subject begins with the name of the list in brackets.
+fn is_tagged(subject: &str, id: &str) -> bool {
+    let tag = subject.split_once('[').and_then(|(before, rest)| Some((before, rest.split_once(']')?.0)));
+    let name = id.split(['.', '@']).next().unwrap_or_default();
+    tag.is_some_and(|(before, tag)| before.len() <= 5 && !name.is_empty() && tag.eq_ignore_ascii_case(name))
 }
 
 fn id(message: &Message) -> Option<String> {
