@@ -159,8 +159,9 @@ fn known(said: &Said) -> Option<(&'static str, &'static Sense)> {
         if let Some(found) = given_up(reply) {
             return Some(found);
         }
-        let meaning = meaning(phase, reply)?;
-        return of_meaning(phase, meaning);
+        return deferred(reply)
+            .or_else(|| of_meaning(phase, meaning(phase, reply)?))
+            .or_else(|| of_no_server(said, reply));
     }
     if let Some(found) = said.words.as_deref().and_then(local::of_words) {
         return Some(found);
@@ -179,6 +180,21 @@ fn given_up(reply: &Reply) -> Option<(&'static str, &'static Sense)> {
     let text = reply.text();
     let expired = reply.class() == 5 && text.trim_start().starts_with("4.4.7");
     expired.then(|| local::of_words(&text).unwrap_or((UNKNOWN, &local::GAVE_UP)))
+}
+
+/// Sendmail puts a code before its own words too: `421 … Deferred: Connection timed out`.
+fn deferred(reply: &Reply) -> Option<(&'static str, &'static Sense)> {
+    let text = reply.text();
+    let (_, why) = text.split_once("... Deferred: ")?;
+    local::of_words(why)
+}
+
+/// A reply that no table knows and no other server said may hold the sending server's own words.
+fn of_no_server(said: &Said, reply: &Reply) -> Option<(&'static str, &'static Sense)> {
+    // That server could not ask the one behind it: what it ran into is not between it and us.
+    let text = reply.text();
+    let asked_behind = text.to_ascii_lowercase().contains("unverified address");
+    if said.host.is_none() && !asked_behind { local::of_words(&text) } else { None }
 }
 
 fn of_provider(said: &Said, pattern: &Pattern) -> Option<(&'static str, &'static Sense)> {
@@ -323,6 +339,18 @@ mod tests {
             let j = own(words);
             assert_eq!((j.code, j.sense.fault, j.outcome), (code, fault, outcome), "{words}");
         }
+    }
+
+    #[test]
+    fn a_code_before_the_sending_servers_own_words() {
+        let j = of(421, "example.net (smtp)... Deferred: Connection timed out during user open with example.net");
+        assert_eq!(j.code, "connect-timeout");
+        assert_eq!(of(426, "connection timed out").code, "connect-timeout");
+        let behind = "4.1.1 <a@example.net>: Recipient address rejected: unverified address: connect to mx.example.net[192.0.2.1]:25: Connection timed out";
+        assert_eq!(of(450, behind).code, UNKNOWN);
+        let theirs = Said { host: Some("mx.example.net".to_owned()), ..Said::default() };
+        let theirs = Said { reply: Some(Reply::line(451, "4.4.1 Connection timed out")), ..theirs };
+        assert_eq!(judge(&theirs).unwrap().code, UNKNOWN);
     }
 
     #[test]

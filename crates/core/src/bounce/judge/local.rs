@@ -152,6 +152,8 @@ const WORDS: &[(&[&str], &str, &Sense)] = &[
     (&["unknown mail transport error"], "server-config-error", &OWN_FAULT),
     (&["retry timeout exceeded"], super::UNKNOWN, &GAVE_UP),
     (&["have been failing for a long time"], super::UNKNOWN, &GAVE_UP),
+    (&["delivery failed ", " attempts:"], super::UNKNOWN, &GAVE_UP),
+    (&["could not be delivered for", "deleted from queue"], super::UNKNOWN, &GAVE_UP),
 ];
 
 /// What is known from a status code alone (RFC 3463 section 3.5).
@@ -164,8 +166,8 @@ const STATUS: &[((u16, u16), &str, &Sense)] = &[
 ];
 
 /// What a mailbox's own server says without a reply code: the words that tell by themselves.
-const PLAIN: [Meaning; 4] =
-    [Meaning::UnknownRecipient, Meaning::FullMailbox, Meaning::DisabledRecipient, Meaning::Loop];
+const PLAIN: [Meaning; 5] =
+    [Meaning::UnknownRecipient, Meaning::FullMailbox, Meaning::DisabledRecipient, Meaning::TooBig, Meaning::Loop];
 
 /// Code and sense of the sending server's own words.
 pub(super) fn of_words(text: &str) -> Option<(&'static str, &'static Sense)> {

@@ -1,10 +1,14 @@
 //! From a text to what was said of each recipient. Nothing is judged here.
 
+mod fate;
 pub(super) mod fields;
+mod other;
+mod pieces;
 pub(super) mod quoted;
 mod report;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::judge::EXPIRED;
@@ -41,6 +45,17 @@ pub enum Unreadable {
         "no reply of a mail server and no delivery report stands in it; paste the line with the three-digit code, such as `550 5.1.1 …`"
     )]
     NoAnswer,
+    /// A feedback report (RFC 5965).
+    #[error(
+        "it is a feedback report: a provider tells that a recipient complained of the message, or that it failed a check; the message was not returned"
+    )]
+    Feedback,
+    /// A receipt (RFC 8098).
+    #[error("it is a receipt: the message arrived, and the recipient's mail program tells what became of it there")]
+    Receipt,
+    /// An automatic answer.
+    #[error("it is an automatic reply of the recipient's, such as when somebody is away: the message arrived")]
+    AutoReply,
 }
 
 /// What kind of text it was.
@@ -80,16 +95,21 @@ pub fn read(octets: &[u8]) -> Result<Reading, Unreadable> {
         return Err(Unreadable::Binary);
     }
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let parts = if begins_with_header(octets) { report::parts(octets) } else { None };
-    let mut parts = parts.unwrap_or_else(|| of_plain(octets));
+    let octets = with_line_ends(octets);
+    let parts = if begins_with_header(&octets) { report::parts(&octets)? } else { None };
+    let mut parts = parts.unwrap_or_else(|| of_plain(&octets));
     complete(&mut parts);
     let mut kind = Kind::DeliveryReport;
     if parts.said.is_empty() {
         kind = Kind::Text;
-        let (said, returned) = text::of_text(&parts.text);
+        let (said, returned) = text::of_text(&parts.text, &parts.sort);
         parts.said = said;
         if let Some(returned) = returned {
             report::returned(returned, &mut parts.whole);
+        }
+        // A person who is away may write of mailboxes too, but quotes no reply.
+        if parts.sort.is_autoreply && parts.said.iter().all(|said| said.reply.is_none()) {
+            return Err(Unreadable::AutoReply);
         }
     }
     if parts.said.is_empty() {
@@ -117,13 +137,19 @@ fn complete(parts: &mut report::Parts) {
     }
 }
 
+/// Old Macs ended lines with CR alone; nothing else here knows that.
+fn with_line_ends(octets: &[u8]) -> Cow<'_, [u8]> {
+    if octets.contains(&b'\n') || !octets.contains(&b'\r') {
+        return octets.into();
+    }
+    octets.iter().map(|&octet| if octet == b'\r' { b'\n' } else { octet }).collect::<Vec<u8>>().into()
+}
+
 /// A text that is no message: it may still hold the fields of a delivery report.
 fn of_plain(octets: &[u8]) -> report::Parts {
     let text = String::from_utf8_lossy(octets.get(..MAX_TEXT_OCTETS).unwrap_or(octets)).replace("\r\n", "\n");
     let mut parts = report::Parts::default();
-    if text.to_ascii_lowercase().contains("\nfinal-recipient:") || text.starts_with("Final-Recipient:") {
-        report::of_report(&text, &mut parts);
-    }
+    report::of_told(&text, &mut parts);
     parts.text = text;
     parts
 }
@@ -188,7 +214,7 @@ mod tests {
     fn the_report_alone_and_with_line_ends_of_either_kind() {
         let from = DSN.find("Reporting-MTA").unwrap();
         let alone = &DSN[from..DSN.find("--1--").unwrap()];
-        for text in [alone.to_owned(), DSN.replace('\n', "\r\n")] {
+        for text in [alone.to_owned(), DSN.replace('\n', "\r\n"), DSN.replace('\n', "\r")] {
             let reading = read(text.as_bytes()).unwrap();
             assert_eq!(
                 (reading.kind, reading.said[0].recipients[0].as_str()),

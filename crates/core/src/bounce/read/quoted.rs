@@ -14,7 +14,7 @@ pub(super) const MAX_PIECE_OCTETS: usize = 16 * 1024;
 /// what the words give.
 pub(in crate::bounce) fn quoted(piece: &str) -> Said {
     let text = flat(piece);
-    let Some((at, code)) = code_at(&text) else {
+    let Some((at, code)) = code_at(&text).or_else(|| at_line(piece, &text)) else {
         return Said {
             recipients: recipient(&text).into_iter().collect(),
             host: host(&text),
@@ -69,6 +69,21 @@ fn code_at(text: &str) -> Option<(usize, u16)> {
     })
 }
 
+/// Where a reply begins that has a line of its own below other words, in the text as one line. Numbers begin lines of
+/// prose too: only codes that servers give count.
+fn at_line(piece: &str, text: &str) -> Option<(usize, u16)> {
+    let line =
+        piece.lines().skip(1).map(flat).find(|line| begins_reply(line).is_some_and(|(code, _)| is_given(code)))?;
+    let (code, _) = begins_reply(&line)?;
+    Some((text.find(&line)?, code))
+}
+
+/// The codes of 4xx and 5xx that RFC 5321, RFC 4954 and their extensions know.
+fn is_given(code: u16) -> bool {
+    matches!(code, 421 | 422 | 430 | 431 | 432 | 441 | 442 | 446 | 447 | 449..=455 | 471 | 500..=504 | 510..=517)
+        || matches!(code, 521 | 523..=526 | 530 | 534 | 535 | 538 | 541..=543 | 546 | 547 | 550..=557 | 571)
+}
+
 /// An enhanced code that stands alone: as Exchange gives it.
 fn status(text: &str) -> Option<EnhancedCode> {
     text.split_whitespace()
@@ -80,9 +95,12 @@ fn status(text: &str) -> Option<EnhancedCode> {
 
 /// The reply from its code on, and what the server that quotes it wrote behind it.
 fn answer<'t>(before: &str, after: &'t str) -> (&'t str, &'t str) {
-    const ENDS: [&str; 10] = [
+    const ENDS: [&str; 13] = [
         " (in reply to ",
         " giving up on ",
+        " i'm not going to try again",
+        " message could not be delivered for",
+        " remote system: ",
         " reporting-mta:",
         " ----- ",
         " >>> ",
@@ -161,35 +179,42 @@ fn phase(around: &str) -> Option<Phase> {
 }
 
 fn host(around: &str) -> Option<String> {
-    const MARKS: [&str; 9] = [
+    const MARKS: [&str; 11] = [
         "while talking to ",
         "connected to ",
         "connect to ",
         "conversation with ",
         "host ",
-        "Remote server: ",
-        "Remote Server ",
+        "host: ",
+        "remote server: ",
+        "remote server ",
+        "remote system: dns;",
         "by the server for the recipient domain ",
-        "from remote server ",
+        "server ",
     ];
-    let named = MARKS.iter().find_map(|mark| {
-        let word = around.split(mark).skip(1).find_map(|rest| name_at(rest))?;
-        Some(word.to_owned())
-    });
     // Exchange: `mx.example.net gave this error:`. qmail: `192.0.2.1 does not like recipient.`
-    let before = |mark: &str| {
-        let word = around.split_once(mark)?.0.split_whitespace().next_back()?;
-        name_at(word).map(str::to_owned)
-    };
-    named
-        .or_else(|| before(" gave this error"))
-        .or_else(|| before(" does not like recipient"))
-        .or_else(|| before(" does not like sender"))
-        .or_else(|| before(" failed on DATA command"))
-        .or_else(|| before(" failed after I sent the message"))
-        .or_else(|| before(" Remote Server returned"))
-        .or_else(|| before(" #"))
-        .map(|name| kept(&name))
+    const BEHIND: [&str; 7] = [
+        " gave this error",
+        " does not like recipient",
+        " does not like sender",
+        " failed on data command",
+        " failed after i sent the message",
+        " remote server returned",
+        " #",
+    ];
+    let lower = around.to_ascii_lowercase();
+    let after = |mark: &str| lower.match_indices(mark).find_map(|(at, _)| name_at(around.get(at + mark.len()..)?));
+    let before = |mark: &str| name_at(around.get(..lower.find(mark)?)?.split_whitespace().next_back()?);
+    let named = MARKS.iter().find_map(|mark| after(mark)).or_else(|| BEHIND.iter().find_map(|mark| before(mark)));
+    named.or_else(|| with_address(around)).map(kept)
+}
+
+/// Courier: `mx.example.net [192.0.2.1]:` before what that server said.
+fn with_address(around: &str) -> Option<&str> {
+    let (before, _) = around.split_once("]:")?;
+    let (before, address) = before.rsplit_once(" [")?;
+    address.parse::<std::net::IpAddr>().ok()?;
+    name_at(before.split_whitespace().next_back()?)
 }
 
 fn name_at(text: &str) -> Option<&str> {
@@ -204,6 +229,8 @@ fn recipient(around: &str) -> Option<String> {
     let lower = around.to_ascii_lowercase();
     let after_rcpt = lower.find("rcpt to:").and_then(|at| around.get(at + 8..));
     let words = after_rcpt.into_iter().chain([around]).flat_map(str::split_whitespace);
+    // Exim: `after MAIL FROM:<…>`, which is the sender.
+    let words = words.filter(|word| !word.get(..5).is_some_and(|begin| begin.eq_ignore_ascii_case("from:")));
     words.map(bare).find(|word| is_address(word)).map(kept)
 }
 
@@ -262,6 +289,30 @@ mod tests {
         let reply = said.reply.unwrap();
         assert_eq!(reply.lines, ["5.7.26 This mail is unauthenticated", "See the help.", "abc - gsmtp"]);
         assert_eq!(reply.enhanced().unwrap().to_string(), "5.7.26");
+    }
+
+    #[test]
+    fn hosts_as_each_server_names_them() {
+        for (text, named) in [
+            ("<a@example.net>:\nConnected to 192.0.2.1 but greeting failed.\nRemote host said: 421 busy", "192.0.2.1"),
+            ("Server mx.example.net[192.0.2.1] failed with: 550 no such user", "mx.example.net"),
+            ("<a@example.net>:\n    mx.example.net [192.0.2.1]:\nRCPT TO:<a@example.net>\n550 no", "mx.example.net"),
+            ("host: mx.example.net\n5.1.1 <a@example.net>... User unknown", "mx.example.net"),
+            ("Diagnostic code: smtp;550 no\n  Remote system: dns;mx.example.net (TCP|192.0.2.2|25)", "mx.example.net"),
+        ] {
+            assert_eq!(quoted(text).host.as_deref(), Some(named), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reply_on_a_line_of_its_own() {
+        let said = quoted("The server answered\n550 no such user here\n");
+        assert_eq!(said.quoted(), "550 no such user here");
+        let james = quoted("Error message below:\n550 - Requested action not taken: no such user here");
+        assert_eq!(james.quoted(), "550 - Requested action not taken: no such user here");
+        assert_eq!(quoted("The port is\n587 there").reply, None);
+        let sender = quoted("SMTP error after MAIL FROM:<carl@example.org>: 550 no");
+        assert_eq!(sender.recipients, Vec::<String>::new());
     }
 
     #[test]

@@ -5,7 +5,9 @@ use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use maildoctor_wire::received;
 
 use super::fields::{bare, fields, is_address, kept, limited, typed};
+use super::other::{Sort, other, sort};
 use super::quoted::{flat, quoted};
+use super::{MAX_TEXT_OCTETS, Unreadable};
 use crate::questions::bounce::{Action, ReturnedWire, Said};
 
 /// The most hops of a returned message that are kept.
@@ -23,17 +25,47 @@ pub(super) struct Parts {
     pub(super) whole: ReturnedWire,
     /// The text for people.
     pub(super) text: String,
+    /// What its header says of it.
+    pub(super) sort: Sort,
 }
 
 /// Takes a message apart; `None` where it is none.
-pub(super) fn parts(octets: &[u8]) -> Option<Parts> {
-    let message = MessageParser::default().parse(octets)?;
-    let mut parts =
-        Parts { text: message.body_text(0).map(|body| body.into_owned()).unwrap_or_default(), ..Parts::default() };
+///
+/// # Errors
+/// [`Unreadable`] where it is a report of another kind.
+pub(super) fn parts(octets: &[u8]) -> Result<Option<Parts>, Unreadable> {
+    let Some(message) = MessageParser::default().parse(octets) else { return Ok(None) };
+    if let Some(other) = other(&message) {
+        return Err(other);
+    }
+    let text = message.body_text(0).map(|body| body.into_owned()).filter(|text| !text.trim().is_empty());
+    let text = text.unwrap_or_else(|| raw_text(octets));
+    let mut parts = Parts { text, sort: sort(&message), ..Parts::default() };
     let to = message.to().and_then(|to| to.first()).and_then(|to| to.address());
     parts.whole.returned_to = to.filter(|to| is_address(to)).map(kept);
     collect(&message, &mut parts, 0);
-    Some(parts)
+    if parts.said.is_empty() {
+        let text = std::mem::take(&mut parts.text);
+        of_told(&text, &mut parts);
+        parts.text = text;
+    }
+    Ok(Some(parts))
+}
+
+/// What follows the header as it stands, where its parts cannot be told: up to the returned message.
+fn raw_text(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets.get(..MAX_TEXT_OCTETS).unwrap_or(octets)).replace("\r\n", "\n");
+    let body = text.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
+    let end = body.to_ascii_lowercase().find("\ncontent-type: message/").unwrap_or(body.len());
+    body.get(..end).unwrap_or(body).to_owned()
+}
+
+/// The fields of a delivery report within a text for people: Amazon WorkMail's bounces have them there alone.
+pub(super) fn of_told(text: &str, parts: &mut Parts) {
+    let begins = |line: &str| line.get(..16).is_some_and(|name| name.eq_ignore_ascii_case("Final-Recipient:"));
+    if text.lines().any(begins) {
+        of_report(text, parts);
+    }
 }
 
 /// Bounces may hold bounces: the outermost reports count, and no more than a few levels are looked into.
@@ -73,13 +105,13 @@ pub(super) fn of_report(report: &str, parts: &mut Parts) {
         }
         when = value("arrival-date").and_then(date).or(when);
         let Some(recipient) = value("final-recipient").or_else(|| value("original-recipient")) else { continue };
-        let mut said = value("diagnostic-code").map(of_diagnostic).unwrap_or_default();
+        let mut said = value("diagnostic-code").and_then(of_diagnostic).unwrap_or_default();
         said.recipients = vec![kept(bare(typed(recipient)))];
         said.action = value("action").and_then(action);
         said.status = value("status").and_then(|status| status.split_whitespace().next()?.parse().ok()).or(said.status);
         // Postfix names the server that it could not reach in brackets of its own.
-        let remote =
-            value("remote-mta").map(|host| kept(bare(typed(host).split_whitespace().next().unwrap_or_default())));
+        let remote = value("remote-mta").filter(|host| is_of_the_dns(host));
+        let remote = remote.map(|host| kept(bare(typed(host).split_whitespace().next().unwrap_or_default())));
         said.host = remote.filter(|host| !host.is_empty()).or(said.host);
         said.last = value("last-attempt-date").and_then(date).or(when);
         parts.said.push(said);
@@ -87,10 +119,18 @@ pub(super) fn of_report(report: &str, parts: &mut Parts) {
 }
 
 /// `smtp; 550 5.1.1 …`, or the reporting server's own words (`X-Postfix; unknown user`).
-fn of_diagnostic(value: &str) -> Said {
+fn of_diagnostic(value: &str) -> Option<Said> {
     let own = flat(typed(value));
+    if own.is_empty() {
+        return None;
+    }
     let said = quoted(&own);
-    if said.reply.is_some() { said } else { Said { words: Some(kept(&own)), ..said } }
+    Some(if said.reply.is_some() { said } else { Said { words: Some(kept(&own)), ..said } })
+}
+
+/// Whether a server of a report is named by the DNS: `X-Unix; mailstore` is the software's own name for itself.
+fn is_of_the_dns(value: &str) -> bool {
+    !value.split_once(';').is_some_and(|(kind, _)| kind.trim().to_ascii_lowercase().starts_with("x-"))
 }
 
 fn action(value: &str) -> Option<Action> {

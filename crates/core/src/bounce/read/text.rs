@@ -1,30 +1,32 @@
 //! Bounces in free form (Postfix, Exim, qmail, Sendmail, Exchange), and pasted replies.
 
-use super::fields::{bare, is_address, kept};
-use super::quoted::{MAX_PIECE_OCTETS, begins_reply, flat, quoted};
+use super::fate;
+use super::fields::{bare, is_address, kept, limited};
+use super::other::Sort;
+use super::pieces::{lone_address, pieces, split};
+use super::quoted::{flat, quoted};
 use crate::bounce::judge;
 use crate::questions::bounce::Said;
 
-/// Lines behind which the returned message stands.
-const RETURNED: [&str; 5] = [
-    "--- below this line is a copy of the message",
-    "----- original message -----",
-    "------ this is a copy of",
-    "original message headers:",
-    "----- message header follows",
-];
+/// How much of a text that gives no reason that is known is kept as its words, in octets.
+const MAX_WORDS_OCTETS: usize = 500;
 
 /// What a text says of recipients, and the part of it that is the returned message.
-pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
+pub(super) fn of_text<'t>(text: &'t str, sort: &Sort) -> (Vec<Said>, Option<&'t str>) {
     let (told, returned) = split(text);
     let mut all: Vec<Said> = Vec::new();
     // Servers name the recipient, or the host, in a paragraph of its own.
     let mut last = Said::default();
     let mut unknown = Vec::new();
+    let mut own = vec![sort.subject.clone()];
     for piece in pieces(told) {
         let mut said = quoted(&piece);
+        if said.reply.is_none() {
+            own.push(piece.clone());
+        }
         if said.reply.is_none() && !judge::is_known(&piece) && (said.status.is_none() || said.recipients.is_empty()) {
             unknown.extend(of_a_name(&piece));
+            name_afterwards(&mut all, &piece, &said);
             last = Said {
                 recipients: if said.recipients.is_empty() { last.recipients } else { said.recipients },
                 host: said.host,
@@ -41,93 +43,86 @@ pub(super) fn of_text(text: &str) -> (Vec<Said>, Option<&str>) {
         }
         said.host = said.host.or_else(|| last.host.clone());
         said.phase = said.phase.or(last.phase);
+        said.action = fate::of_answer(&piece);
         last.recipients.clone_from(&said.recipients);
         if !all.iter().any(|held| is_same(held, &said)) {
             all.push(said);
         }
     }
-    // Beside what is known of others, a reason that nobody knows is one too.
-    unknown.retain(|said| !all.is_empty() && !all.iter().any(|held| held.recipients == said.recipients));
+    // Beside what is known of others, a reason that nobody knows is one too; people write addresses as well.
+    let is_bounce = !all.is_empty() || sort.of_a_system;
+    unknown.retain(|said| is_bounce && !all.iter().any(|held| held.recipients == said.recipients));
     all.append(&mut unknown);
+    of_header(&mut all, told, sort);
     // What a server says once the dialogue went wrong tells nothing new.
     let after = |said: &Said| said.reply.as_ref().is_some_and(|reply| reply.code == 503);
     if all.iter().any(|said| !after(said)) {
         all.retain(|said| !after(said));
     }
+    let fate = fate::of_text(&own);
+    for said in &mut all {
+        said.action = said.action.or(fate);
+    }
     (all, returned)
+}
+
+/// Some servers name the recipient below what they say of it: MailMarshal, and James with the command.
+fn name_afterwards(all: &mut [Said], piece: &str, said: &Said) {
+    let alone = piece.lines().all(|line| lone_address(line).is_some());
+    if alone || piece.to_ascii_lowercase().contains("rcpt to:") {
+        for held in all.iter_mut().filter(|held| held.recipients.is_empty()) {
+            held.recipients.clone_from(&said.recipients);
+        }
+    }
+}
+
+/// The recipients of the header, where the text names none, and the text as it is where nothing in it is known.
+fn of_header(all: &mut Vec<Said>, told: &str, sort: &Sort) {
+    if all.is_empty() && !sort.failed.is_empty() {
+        let words = kept(limited(&flat(told), MAX_WORDS_OCTETS));
+        let one = |recipient: &String| Said {
+            recipients: vec![recipient.clone()],
+            words: Some(words.clone()).filter(|words| !words.is_empty()),
+            ..Said::default()
+        };
+        all.extend(sort.failed.iter().map(one));
+    }
+    for said in all.iter_mut().filter(|said| said.recipients.is_empty()) {
+        said.recipients.clone_from(&sort.failed);
+    }
 }
 
 /// What a piece says of the address that it begins with, where it says anything.
 fn of_a_name(piece: &str) -> Option<Said> {
-    let first = piece.split_whitespace().next()?.trim_end_matches(':');
+    let line = piece.lines().next()?;
+    let first = line.split_whitespace().next()?;
+    let named = lone_address(line).or_else(|| lone_address(first).filter(|_| first.starts_with('<')))?;
     let words = own_words(piece);
-    // Exchange writes a link behind the address: `anna@example.net<mailto:anna@example.net>`.
-    let named = is_address(bare(first))
-        && !bare(first).contains(':')
-        && (first.starts_with('<') || piece.lines().next() == Some(first));
-    let recipients = vec![bare(first).to_owned()];
-    (named && words != flat(piece)).then(|| Said { recipients, words: Some(kept(&words)), ..Said::default() })
+    (words != flat(piece)).then(|| Said { recipients: vec![kept(named)], words: Some(kept(&words)), ..Said::default() })
 }
 
-/// What a text says of one recipient, in a piece that begins with the address.
+/// What a text says of one recipient, in a piece that begins with the address: of several, the first whose meaning is
+/// known.
 pub(super) fn of_recipient(text: &str, recipient: &str) -> Option<Said> {
     let begins = |piece: &String| {
         let mut words = piece.split_whitespace();
         words.next().map(bare) == Some(recipient) && words.next().is_some()
     };
-    let piece = pieces(split(text).0).into_iter().find(begins)?;
-    let said = quoted(&piece);
-    let words = said.reply.is_none().then(|| kept(&own_words(&piece)));
-    Some(Said { words, ..said })
+    let all: Vec<Said> =
+        pieces(split(text).0).iter().filter(|piece| begins(piece)).map(|piece| of_piece(piece)).collect();
+    let is_known = |said: &&Said| said.reply.is_some() || said.words.as_deref().is_some_and(judge::is_known);
+    all.iter().find(is_known).or(all.first()).cloned()
+}
+
+fn of_piece(piece: &str) -> Said {
+    let said = quoted(piece);
+    let words = said.reply.is_none().then(|| kept(&own_words(piece)));
+    Said { words, ..said }
 }
 
 /// The same answer, quoted twice in a bounce.
 fn is_same(held: &Said, new: &Said) -> bool {
     held.quoted() == new.quoted() && (held.recipients == new.recipients || new.recipients.is_empty())
-}
-
-fn split(text: &str) -> (&str, Option<&str>) {
-    let lower = text.to_ascii_lowercase();
-    let cut = RETURNED.iter().filter_map(|mark| lower.find(mark)).min();
-    let Some((told, rest)) = cut.and_then(|at| text.split_at_checked(at)) else { return (text, None) };
-    (told, rest.split_once('\n').map(|(_, message)| message))
-}
-
-/// The text in pieces that tell of one attempt each: a paragraph, what follows an address on a line of its own or
-/// `<address>:`, or a reply where several stand one below the other.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = Vec::new();
-    let mut fresh = true;
-    let mut replied = false;
-    // Logs and some web pages write the end of a line as two characters.
-    for line in text.replace("\\n", "\n").lines() {
-        let line = line.trim().trim_start_matches(['>', '|']).trim_start();
-        let line = line.strip_prefix("<<<").map_or(line, str::trim);
-        if line.is_empty() {
-            fresh = true;
-            continue;
-        }
-        let alone = !line.contains(' ') && is_address(bare(line));
-        let names = alone || line.starts_with('<') && (line.contains(">:") || line.contains(">... "));
-        let reply = begins_reply(line);
-        match pieces.last_mut() {
-            Some(last) if !(fresh || names || replied && reply.is_some()) => {
-                if last.len() + line.len() < MAX_PIECE_OCTETS {
-                    last.push('\n');
-                    last.push_str(line);
-                }
-            }
-            _ => {
-                pieces.push(line.chars().take(MAX_PIECE_OCTETS).collect());
-                replied = false;
-            }
-        }
-        if let Some((_, goes_on)) = reply {
-            replied = !goes_on;
-        }
-        fresh = false;
-    }
-    pieces
 }
 
 /// The words of the server without the recipient before them.
@@ -142,7 +137,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(Option<String>, Option<String>, String)> {
-        let (all, _) = of_text(text);
+        let (all, _) = of_text(text, &Sort::default());
         all.into_iter().map(|s| (s.recipients.first().cloned(), s.host.clone(), s.quoted())).collect()
     }
 
@@ -161,7 +156,7 @@ mod tests {
                 one("bert@example.com", "", "Sorry, I couldn't find any host named example.com. (#5.1.2)"),
             ]
         );
-        assert!(of_text(text).1.unwrap().trim_start().starts_with("Return-Path"));
+        assert!(of_text(text, &Sort::default()).1.unwrap().trim_start().starts_with("Return-Path"));
     }
 
     #[test]
