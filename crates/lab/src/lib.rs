@@ -78,6 +78,8 @@ pub struct Setup {
     pub zones: Zones,
     /// The mail exchangers, by preference.
     pub mx: [Behaviour; 2],
+    /// The public keys of their certificates, as these hold them.
+    pub mx_keys: [Vec<u8>; 2],
     /// Submission.
     pub submission: Behaviour,
     /// Submission with implicit TLS.
@@ -128,6 +130,7 @@ impl Setup {
             refuses: false,
             tls: at_mailboxes.clone(),
         };
+        let [(mx1, key1), (mx2, key2)] = [Self::exchanger(&authority, 1)?, Self::exchanger(&authority, 2)?];
         let mut setup = Self {
             mailboxes: [
                 mailbox(mailbox::Protocol::Imap, false),
@@ -137,7 +140,8 @@ impl Setup {
             ],
             mailbox: None,
             web: None,
-            mx: [Self::exchanger(&authority, 1)?, Self::exchanger(&authority, 2)?],
+            mx: [mx1, mx2],
+            mx_keys: [key1, key2],
             submission: Self::sender(&authority, Role::Submission)?,
             smtps: Self::sender(&authority, Role::Smtps)?,
             stub: Stub { server: SocketAddr::new(plan.resolver(), plan.dns), wait: Duration::from_secs(3), tries: 2 },
@@ -161,10 +165,11 @@ impl Setup {
         Ok(setup)
     }
 
-    fn exchanger(authority: &Authority, number: u8) -> Result<Behaviour, LabError> {
+    /// An exchanger, and the public key of its certificate.
+    fn exchanger(authority: &Authority, number: u8) -> Result<(Behaviour, Vec<u8>), LabError> {
         let host = format!("mx{number}.{DOMAIN}");
-        let tls = authority.server(&[&host], Variant::Good)?;
-        Ok(Behaviour { tls: Some(tls), looks_up: true, ..Self::plain(host, Role::Mx) })
+        let (tls, key) = authority.server_with_key(&[&host], Variant::Good)?;
+        Ok((Behaviour { tls: Some(tls), looks_up: true, ..Self::plain(host, Role::Mx) }, key))
     }
 
     fn sender(authority: &Authority, role: Role) -> Result<Behaviour, LabError> {
@@ -276,17 +281,22 @@ impl Setup {
     }
 
     /// Publishes TLSA records for the exchangers, which fit their keys.
+    pub fn promise(&mut self) {
+        for (key, number) in self.mx_keys.iter().zip(1..) {
+            let record = data::tlsa(3, 1, 1, sha2::Sha256::digest(key).to_vec());
+            self.zones.add(&format!("_25._tcp.mx{number}.{DOMAIN}"), record);
+        }
+    }
+
+    /// Gives both exchangers another certificate, and a new key with it.
     ///
     /// # Errors
-    /// Where a certificate cannot be made.
-    pub fn promise(&mut self) -> Result<(), LabError> {
-        for (mx, number) in self.mx.iter_mut().zip(1..) {
-            let host = format!("mx{number}.{DOMAIN}");
-            let (tls, key) = self.authority.server_with_key(&[&host], Variant::Good)?;
-            mx.tls = Some(tls);
-            let record = data::tlsa(3, 1, 1, sha2::Sha256::digest(key).to_vec());
-            self.zones.add(&format!("_25._tcp.{host}"), record);
-        }
+    /// Where the certificate cannot be made.
+    pub fn certify(&mut self, variant: Variant) -> Result<(), LabError> {
+        let (tls, key) =
+            self.authority.server_with_key(&[&format!("mx1.{DOMAIN}"), &format!("mx2.{DOMAIN}")], variant)?;
+        self.mx.iter_mut().for_each(|mx| mx.tls = Some(tls.clone()));
+        self.mx_keys = [key.clone(), key];
         Ok(())
     }
 
@@ -326,7 +336,7 @@ impl Lab {
             setup.announce(policy.clone())?;
         }
         if scenario.dane {
-            setup.promise()?;
+            setup.promise();
         }
         setup.outbound = scenario.outbound;
         for code in &scenario.faults {

@@ -6,10 +6,11 @@ use maildoctor_lab::faults::{self, Fault};
 pub type Pair = [&'static Fault; 2];
 
 /// Pairs that are always tried: of different areas, of one area, one behind the other, and both at the same exchangers.
-pub const CORE: [[&str; 2]; 27] = [
+pub const CORE: [[&str; 2]; 28] = [
     ["cert-expired", "mx-split-horizon"],
     ["imap-login-failed", "autoconfig-srv-wrong"],
     ["mx-stale-cache", "autoconfig-srv-wrong"],
+    ["cert-expired", "dane-without-dnssec"],
     ["auth-rejected", "banner-no-hostname"],
     ["relay-open", "ptr-missing"],
     ["submission-closed", "recipient-mailbox-full"],

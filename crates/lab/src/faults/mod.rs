@@ -21,7 +21,6 @@ pub use part::{Part, Place};
 use crate::dns::{View, data};
 use crate::scenario::Rule;
 use crate::smtp::Behaviour;
-use crate::tls::Variant;
 use crate::{DOMAIN, LabError, Setup};
 
 /// A fault.
@@ -103,12 +102,6 @@ fn reply(setup: &mut Setup, on: &str, text: &str) -> Result<(), LabError> {
 
 fn to_target(setup: &mut Setup, text: &str) -> Result<(), LabError> {
     at_mx(setup, |mx| mx.rules.push(Rule::reply("RCPT", text).matching("anna@")))
-}
-
-fn certificate(setup: &mut Setup, variant: Variant) -> Result<(), LabError> {
-    let tls = setup.authority.server(&[&format!("mx1.{DOMAIN}"), &format!("mx2.{DOMAIN}")], variant)?;
-    setup.mx.iter_mut().for_each(|mx| mx.tls = Some(tls.clone()));
-    Ok(())
 }
 
 fn one_exchanger(setup: &mut Setup, host: &str) {

@@ -4,7 +4,7 @@ use hickory_proto::rr::RecordType;
 
 use super::part::Part::*;
 use super::part::at;
-use super::{Fault, at_mx, certificate, fault, symptom};
+use super::{Fault, at_mx, fault, symptom};
 use crate::dns::{View, data};
 use crate::tls::Variant;
 use crate::web::Policy;
@@ -91,20 +91,21 @@ pub(super) const FAULTS: &[Fault] = &[
     }),
     symptom("mta-sts-cert-mismatch", "cert-name-mismatch", at(&[TransportPolicy, Certificate]), |s| {
         s.announce(policy("enforce"))?;
-        certificate(s, Variant::OtherName)
+        s.certify(Variant::OtherName)
     }),
     fault("dane-tlsa-mismatch", at(&[Tlsa, Certificate]), |s| {
-        s.promise()?;
+        s.promise();
         // The certificates are renewed with new keys, and nobody thinks of the records.
-        certificate(s, Variant::Good)
+        s.certify(Variant::Good)
     }),
     symptom("dane-starttls-missing", "starttls-not-offered", at(&[Tlsa, Starttls]).shutting(&[Starttls]), |s| {
-        s.promise()?;
+        s.promise();
         at_mx(s, |mx| mx.starttls = false)
     }),
     fault("dane-without-dnssec", at(&[Tlsa, Zone]), |s| {
         s.zones.leave_unsigned();
-        s.promise()
+        s.promise();
+        Ok(())
     }),
     fault("bimi-broken", at(&[Bimi]), |s| {
         s.zones.add(&format!("default._bimi.{DOMAIN}"), data::txt("v=BIMI1; l=http://www.lab.example/logo.svg"));

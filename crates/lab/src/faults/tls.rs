@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::part::Part::*;
 use super::part::{at, shut};
-use super::{Fault, at_mx, at_senders, certificate, fault, reply, symptom};
+use super::{Fault, at_mx, at_senders, fault, reply, symptom};
 use crate::scenario::Role;
 use crate::smtp::Door;
 use crate::tls::Variant;
@@ -23,13 +23,13 @@ pub(super) const FAULTS: &[Fault] = &[
         let tls = crate::tls::without_certificate()?;
         at_mx(s, |mx| mx.tls = Some(tls.clone()))
     }),
-    fault("cert-expired", at(&[Certificate]), |s| certificate(s, Variant::Expired)),
-    fault("cert-expires-soon", at(&[Certificate]), |s| certificate(s, Variant::ExpiresSoon)),
-    fault("cert-not-yet-valid", at(&[Certificate]), |s| certificate(s, Variant::NotYetValid)),
-    fault("cert-name-mismatch", at(&[Certificate]), |s| certificate(s, Variant::OtherName)),
-    fault("cert-self-signed", at(&[Certificate]), |s| certificate(s, Variant::SelfSigned)),
-    fault("cert-chain-incomplete", at(&[Certificate]), |s| certificate(s, Variant::ChainIncomplete)),
-    fault("cert-untrusted-root", at(&[Certificate]), |s| certificate(s, Variant::UnknownRoot)),
+    fault("cert-expired", at(&[Certificate]), |s| s.certify(Variant::Expired)),
+    fault("cert-expires-soon", at(&[Certificate]), |s| s.certify(Variant::ExpiresSoon)),
+    fault("cert-not-yet-valid", at(&[Certificate]), |s| s.certify(Variant::NotYetValid)),
+    fault("cert-name-mismatch", at(&[Certificate]), |s| s.certify(Variant::OtherName)),
+    fault("cert-self-signed", at(&[Certificate]), |s| s.certify(Variant::SelfSigned)),
+    fault("cert-chain-incomplete", at(&[Certificate]), |s| s.certify(Variant::ChainIncomplete)),
+    fault("cert-untrusted-root", at(&[Certificate]), |s| s.certify(Variant::UnknownRoot)),
     fault("starttls-keeps-auth-plain", at(&[SubmissionTls, Mechanisms]), |s| {
         s.submission.auth_before_tls = true;
         Ok(())
