@@ -3,6 +3,16 @@
 //! Printable UTF-8 stays as it is; a backslash is doubled; every control character and every octet that
 //! is no UTF-8 becomes `\xNN`. The text can be turned back into the octets, and no terminal acts on it.
 
+use std::borrow::Cow;
+
+/// Text whose lines end with CR alone, as those of old Macintosh systems do, with LF in its place; any other as it is.
+pub fn with_line_ends(octets: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if octets.contains(&b'\n') || !octets.contains(&b'\r') {
+        return octets;
+    }
+    octets.iter().map(|&octet| if octet == b'\r' { b'\n' } else { octet }).collect()
+}
+
 /// The text form of octets.
 pub fn escape(octets: &[u8]) -> String {
     let mut out = String::with_capacity(octets.len());

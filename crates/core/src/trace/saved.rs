@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use maildoctor_wire::octets::with_line_ends;
+
 use super::NoMessage;
 
 /// How much is looked at to know the form.
@@ -32,9 +34,7 @@ pub(super) fn plain(octets: &[u8]) -> Result<Cow<'_, [u8]>, NoMessage> {
     if octets.iter().all(|octet| octet.is_ascii_whitespace() || *octet == 0) {
         return Err(NoMessage::Empty);
     }
-    // Lines of old Macintosh systems end with CR alone.
-    let is_cr_only = octets.contains(&b'\r') && !octets.contains(&b'\n');
-    Ok(if is_cr_only { octets.iter().map(|b| if *b == b'\r' { b'\n' } else { *b }).collect() } else { octets })
+    Ok(with_line_ends(octets))
 }
 
 /// Text in UTF-16, as shells of Windows write it, in UTF-8.

@@ -8,8 +8,9 @@ pub(super) mod quoted;
 mod report;
 mod text;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use maildoctor_wire::octets::with_line_ends;
 
 use super::judge::EXPIRED;
 use crate::questions::bounce::{Action, ReturnedWire, Said};
@@ -95,7 +96,7 @@ pub fn read(octets: &[u8]) -> Result<Reading, Unreadable> {
         return Err(Unreadable::Binary);
     }
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let octets = with_line_ends(octets);
+    let octets = with_line_ends(octets.into());
     let parts = if begins_with_header(&octets) { report::parts(&octets)? } else { None };
     let mut parts = parts.unwrap_or_else(|| of_plain(&octets));
     complete(&mut parts);
@@ -135,14 +136,6 @@ fn complete(parts: &mut report::Parts) {
             said.action = Some(Action::Failed);
         }
     }
-}
-
-/// Old Macs ended lines with CR alone; nothing else here knows that.
-fn with_line_ends(octets: &[u8]) -> Cow<'_, [u8]> {
-    if octets.contains(&b'\n') || !octets.contains(&b'\r') {
-        return octets.into();
-    }
-    octets.iter().map(|&octet| if octet == b'\r' { b'\n' } else { octet }).collect::<Vec<u8>>().into()
 }
 
 /// A text that is no message: it may still hold the fields of a delivery report.
